@@ -1,0 +1,1 @@
+"""s3nn: spiking neural networks that run in one time step."""

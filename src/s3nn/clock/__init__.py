@@ -1,0 +1,5 @@
+"""Time, for those networks that have it.  Nothing outside of this folder knows of steps."""
+
+from s3nn.clock.unroll import Scan, Unroll, unroll
+
+__all__ = ["Scan", "Unroll", "unroll"]

@@ -1,0 +1,101 @@
+"""What a model is, and the parts that architectures are put together from."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from s3nn.errors import UsageError
+from s3nn.neurons import Neuron, make_neuron
+from s3nn.registry import SYNAPSES, Spec
+from s3nn.synapses import Synapse, SynapticConv2d, SynapticLinear
+
+
+class SpikingModel(nn.Module, ABC):
+    """encode (analog, MACs) -> features (spikes, ACs) -> read-out (logits).
+
+    ``encode`` maps images (N, C, H, W) to the current of the first neurons; ``features`` starts
+    with those neurons and ends with the spikes that ``readout`` turns into logits (N, classes).
+    """
+
+    encode: nn.Module
+    features: nn.Module
+    readout: nn.Module
+
+    @property
+    @abstractmethod
+    def input_shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of one image."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.readout(self.features(self.encode(x)))
+        return logits
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The neuron and the synapse that an architecture is built with.
+
+    >>> Parts(neuron="fire", synapse="integer(bits=4)").neurons(8)
+    Fire(
+      surrogate=S3(alpha=4.0, beta=1.0)
+      (threshold): Threshold()
+    )
+    """
+
+    neuron: Spec | str = "fire"
+    synapse: Spec | str = "real"
+
+    def neurons(self, channels: int) -> Neuron:
+        return make_neuron(self.neuron, channels)
+
+    def _synapse(self, end: bool) -> Synapse:
+        synapse: Synapse = SYNAPSES.build(self.synapse)
+        return synapse.at_the_ends() if end else synapse
+
+    def conv(
+        self, c_in: int, c_out: int, kernel: int = 3, *, stride: int = 1, end: bool = False
+    ) -> nn.Sequential:
+        """A convolution that keeps the size (over the stride) and its batch-norm.
+
+        ``end`` marks the first layer and the read-out, where some synapses are finer.
+        """
+        return nn.Sequential(
+            SynapticConv2d(
+                self._synapse(end), c_in, c_out, kernel, stride=stride, padding=kernel // 2
+            ),
+            nn.BatchNorm2d(c_out),
+        )
+
+    def linear(self, f_in: int, f_out: int, *, end: bool = False) -> nn.Sequential:
+        """A fully connected layer and its batch-norm."""
+        return nn.Sequential(
+            SynapticLinear(self._synapse(end), f_in, f_out), nn.BatchNorm1d(f_out)
+        )
+
+    def readout(self, f_in: int, classes: int) -> SynapticLinear:
+        """The plain linear layer that gives the logits."""
+        return SynapticLinear(self._synapse(end=True), f_in, classes, bias=True)
+
+
+def scaled(channels: int, width: float) -> int:
+    """A layer's channels under a width multiplier, at least one.
+
+    >>> scaled(64, 0.25), scaled(64, 0.001)
+    (16, 1)
+    """
+    if not width > 0:
+        raise UsageError(f"a width multiplier must be > 0, got {width}")
+    return max(1, round(channels * width))
+
+
+def check_size(shape: tuple[int, int, int], halvings: int, name: str) -> None:
+    """Refuse images that an architecture's pools would shrink to nothing."""
+    least = 2**halvings
+    if min(shape[1:]) < least:
+        raise UsageError(
+            f"{name} halves its input {halvings} times and needs images of {least}x{least} or "
+            f"more, got {shape[1]}x{shape[2]}: use a smaller model"
+        )

@@ -1,0 +1,27 @@
+"""Neurons: one file each.  State, where there is any, is passed and never kept."""
+
+from typing import Any
+
+from s3nn.neurons.base import Neuron, SteppedNeuron, TemporalNeuron, Threshold
+from s3nn.registry import NEURONS, SURROGATES, Spec
+
+__all__ = ["Neuron", "SteppedNeuron", "TemporalNeuron", "Threshold", "make_neuron"]
+
+
+def make_neuron(spec: Spec | str, channels: int) -> Neuron:
+    """The neuron that ``spec`` describes, for a layer of ``channels`` channels.
+
+    >>> make_neuron("fire(threshold=0.5, surrogate=s3(alpha=5))", channels=8).surrogate
+    S3(alpha=5, beta=1.0)
+    """
+    spec = Spec.parse(spec) if isinstance(spec, str) else spec
+    items = tuple(
+        (key, SURROGATES.build(value) if key == "surrogate" and isinstance(value, Spec) else value)
+        for key, value in spec.items
+    )
+    neuron: Neuron = NEURONS.build(Spec(spec.name, items), channels=channels)
+    return neuron
+
+
+def __getattr__(name: str) -> Any:
+    return NEURONS.attribute(name)

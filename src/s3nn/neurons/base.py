@@ -1,0 +1,106 @@
+"""What a neuron is: from a current to what the next layer reads."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from s3nn.errors import UsageError
+from s3nn.graph.ir import Edge
+
+
+class Neuron(nn.Module, ABC):
+    """A layer of neurons without memory: ``forward(current) -> output``, shape (N, C, ...) kept.
+
+    ``emits`` declares what its output edge carries.  Every concrete neuron takes ``channels``, the
+    size C of axis 1, for parameters that are held a channel.
+    """
+
+    emits: ClassVar[Edge]
+
+    @abstractmethod
+    def forward(self, current: Tensor) -> Tensor:
+        """The neurons' output for one input ``current`` of shape (N, C, ...)."""
+
+
+class TemporalNeuron(Neuron):
+    """A layer of neurons with memory.  The memory is passed along and never kept in the module.
+
+    ``run`` goes through a sequence of shape (T, N, C, ...), starting at rest.  Called as a plain
+    module, the neurons run a single step from rest.
+    """
+
+    @abstractmethod
+    def run(self, current: Tensor) -> Tensor:
+        """All steps of ``current`` (T, N, C, ...), from rest; the outputs have the same shape."""
+
+    def forward(self, current: Tensor) -> Tensor:
+        return self.run(current.unsqueeze(0)).squeeze(0)
+
+
+class SteppedNeuron(TemporalNeuron):
+    """A temporal neuron whose gradient is that of its steps: ``step`` is one tick of time."""
+
+    @abstractmethod
+    def step(self, current: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
+        """One step: current (N, C, ...) and the state before it (``None``: at rest)."""
+
+    def run(self, current: Tensor) -> Tensor:
+        outputs, state = [], None
+        for step_current in current.unbind(0):
+            output, state = self.step(step_current, state)
+            outputs.append(output)
+        return torch.stack(outputs)
+
+
+class Threshold(nn.Module):
+    """A firing threshold theta > 0: fixed or learned, one a layer or one a channel.
+
+    A learned threshold is held as ``log theta``, so that it stays positive whatever the optimiser
+    does.  ``forward(u)`` gives theta in a shape that broadcasts to u (N, C, ...).
+
+    >>> Threshold(0.5, learn=False, channels=None)(torch.zeros(2, 3)).item()
+    0.5
+    """
+
+    def __init__(self, value: float, *, learn: bool, channels: int | None) -> None:
+        super().__init__()
+        if not value > 0:
+            raise UsageError(f"a threshold must be > 0, got {value}: silence needs a place to be")
+        shape = () if channels is None else (channels,)
+        start = torch.full(shape, float(value))
+        self.log_value = nn.Parameter(start.log()) if learn else None
+        self.register_buffer("fixed", None if learn else start)
+
+    def value(self) -> Tensor:
+        """theta, of shape () or (C,)."""
+        if self.log_value is not None:
+            return self.log_value.exp()
+        fixed: Tensor = self.get_buffer("fixed")
+        return fixed
+
+    def set_(self, value: Tensor) -> None:
+        """Overwrite theta in place (positive, broadcastable to its shape)."""
+        if not bool((value > 0).all()):
+            raise UsageError(f"a threshold must be > 0, got {value.min().item()}")
+        with torch.no_grad():
+            if self.log_value is not None:
+                self.log_value.copy_(value.log())
+            else:
+                self.get_buffer("fixed").copy_(value)
+
+    def forward(self, u: Tensor) -> Tensor:
+        theta = self.value()
+        return theta.view(-1, *[1] * (u.ndim - 2)) if theta.ndim else theta
+
+
+def threshold_of(
+    value: float, learn: bool, per_channel: bool, channels: int | None
+) -> Threshold:
+    """The threshold that a neuron's options describe."""
+    if per_channel and channels is None:
+        raise UsageError("per_channel thresholds need the number of channels: pass channels=C")
+    return Threshold(value, learn=learn, channels=channels if per_channel else None)

@@ -1,0 +1,46 @@
+"""The rows of a comparison: names for what changes between a network and its twins."""
+
+from __future__ import annotations
+
+import re
+
+from s3nn.config import Run
+from s3nn.errors import UsageError, unknown_name
+
+DEFAULT_ROWS = ("relu", "s3nn", "s3nn-int4", "bnn", "lif-t4")
+EXAMPLES = (*DEFAULT_ROWS, "s3nn-int8", "s3nn-int2", "relu-int8", "lif-t2", "lif-t8", "timing-t4")
+
+_PATTERN = re.compile(
+    r"(?P<neuron>relu|s3nn|bnn|lif|timing)(?:-int(?P<bits>\d+))?(?:-t(?P<steps>\d+))?"
+)
+_NEURONS = {"relu": "relu", "bnn": "sign", "lif": "lif", "timing": "timing"}
+
+
+def with_row(run: Run, row: str) -> Run:
+    """``run`` as the row called ``row``: the same architecture, data, recipe and seed.
+
+    relu            full precision
+    s3nn            the recipe's own neuron, one step, real weights
+    s3nn-int4       the same with trained 4-bit weights (any row takes -intK)
+    bnn             sign neurons, binary weights
+    lif-t4          leaky integrate-and-fire over 4 steps (any T)
+    timing-t4       TSSL-BP's neuron over 4 steps
+
+    >>> with_row(Run(), "lif-t4").model.steps, with_row(Run(), "s3nn-int4").model.synapse
+    (4, 'integer(bits=4)')
+    """
+    match = _PATTERN.fullmatch(row)
+    if match is None:
+        raise unknown_name("row", row, EXAMPLES)
+    kind, bits, steps = match["neuron"], match["bits"], match["steps"]
+    temporal = kind in ("lif", "timing")
+    if temporal and steps is None:
+        raise UsageError(f"row {row!r} needs its time steps: write {row}-t4 for four of them")
+    if steps is not None and not temporal:
+        raise UsageError(f"row {row!r}: {kind} has one step; only lif and timing take -tN")
+    if kind == "bnn" and bits is not None:
+        raise UsageError(f"row {row!r}: a binary network has one-bit weights; leave out -int{bits}")
+    synapse = "binary" if kind == "bnn" else f"integer(bits={bits})" if bits else "real"
+    return run.with_model(
+        neuron=_NEURONS.get(kind, run.model.neuron), synapse=synapse, steps=int(steps or 1)
+    ).check()

@@ -1,0 +1,1 @@
+"""Training: Lightning's loop around a model, its data and its log."""

@@ -1,0 +1,87 @@
+"""What is kept while training: checkpoints that are whole or not there, and the log."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+
+from s3nn.errors import RunFolderError
+from s3nn.files import replacing, write_text
+
+LAST, BEST = "last.ckpt", "best.ckpt"
+
+
+class WholeCheckpoints(TorchCheckpointIO):
+    """Checkpoints written beside and moved into place, and read without unpickling objects."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        with replacing(Path(path)) as file:
+            torch.save(checkpoint, file)
+
+    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = True) -> Any:
+        try:
+            return torch.load(path, map_location=map_location or "cpu", weights_only=True)
+        except Exception as error:
+            raise RunFolderError(
+                f"{path} is damaged ({type(error).__name__}): delete it to train from the start"
+            ) from error
+
+
+class History(Callback):
+    """One line an epoch, kept in the checkpoints and written to metrics.jsonl."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.lines: list[dict[str, float]] = []
+        self._started = self._trained = 0.0
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._started = time.perf_counter()
+
+    def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._trained = time.perf_counter()
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        logged = trainer.callback_metrics
+        line = {"epoch": float(trainer.current_epoch)}
+        for name in ("train_loss", "validation_loss", "validation_accuracy"):
+            line[name] = float(logged[name])
+        line["lr"] = float(trainer.optimizers[0].param_groups[0]["lr"])
+        line["seconds"] = self._trained - self._started
+        self.lines.append(line)
+        if trainer.is_global_zero:
+            write_text(self.path, "".join(json.dumps(line) + "\n" for line in self.lines))
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"lines": [dict(line) for line in self.lines]}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.lines = [dict(line) for line in state_dict["lines"]]
+
+
+def checkpoints(folder: Path) -> list[ModelCheckpoint]:
+    """The best epoch by validation accuracy (the earliest of equals), and the last one."""
+    best = ModelCheckpoint(
+        dirpath=folder,
+        filename=Path(BEST).stem,
+        monitor="validation_accuracy",
+        mode="max",
+        save_top_k=1,
+        save_on_train_epoch_end=True,
+        enable_version_counter=False,
+    )
+    last = ModelCheckpoint(
+        dirpath=folder,
+        filename=Path(LAST).stem,
+        save_top_k=1,
+        save_on_train_epoch_end=True,
+        enable_version_counter=False,
+    )
+    return [best, last]

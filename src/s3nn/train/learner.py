@@ -1,0 +1,162 @@
+"""The LightningModule: loss, metrics, optimiser, and an order of batches that can be resumed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning as L
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+from torchmetrics.classification import MulticlassAccuracy
+
+from s3nn.config import Optim
+from s3nn.data.batches import Batches
+from s3nn.errors import TrainingError
+
+# One more than any seed a user would give: epochs of different runs draw from different streams.
+EPOCH_STRIDE = 1_000_003
+
+
+class Learner(L.LightningModule):
+    """Cross-entropy on the logits of ``network``.
+
+    Everything random in an epoch follows from (seed, epoch) alone, so that a run that was killed
+    and resumed ends at the weights of one that was not.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        optim: Optim,
+        train: Batches,
+        validation: Batches,
+        *,
+        classes: int,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.optim = optim
+        self.train_batches, self.validation_batches = train, validation
+        self.seed = seed
+        self.accuracy = MulticlassAccuracy(num_classes=classes, average="micro")
+
+    def train_dataloader(self) -> Batches:
+        self.train_batches.set_epoch(self.current_epoch)
+        return self.train_batches
+
+    def val_dataloader(self) -> Batches:
+        return self.validation_batches
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.network(x)
+        return logits
+
+    def on_train_epoch_start(self) -> None:
+        torch.manual_seed(self.seed + EPOCH_STRIDE * (self.current_epoch + 1))
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
+        x, y = batch
+        loss = cross_entropy(
+            self.network(x).float(), y, label_smoothing=self.optim.label_smoothing
+        )
+        if not bool(torch.isfinite(loss)):
+            raise TrainingError(
+                f"the loss is {loss.item()} at step {self.global_step + 1} "
+                f"(epoch {self.current_epoch + 1}): {first_not_finite(self.network, x)}; "
+                "try a smaller --optim.lr, --optim.clip 1, or --fit.precision 32"
+            )
+        self.log("train_loss", loss, on_step=False, on_epoch=True, prog_bar=True, sync_dist=True)
+        return loss
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> None:
+        x, y = batch
+        # Evaluation is in 32 bits, whatever training is: a spike is a comparison, and a rounded
+        # membrane potential may fall on the other side.
+        with torch.autocast(x.device.type, enabled=False):
+            logits = self.network(x)
+        self.accuracy(logits, y)
+        self.log("validation_loss", cross_entropy(logits, y), prog_bar=True, sync_dist=True)
+        self.log("validation_accuracy", self.accuracy, prog_bar=True)
+
+    def configure_optimizers(self) -> Any:
+        optim = self.optim
+        synaptic = [p for p in self.network.parameters() if p.ndim > 1]
+        others = [p for p in self.network.parameters() if p.ndim <= 1]
+        groups = [
+            {"params": synaptic, "weight_decay": optim.weight_decay},
+            {"params": others, "weight_decay": 0.0},
+        ]
+        optimizer: torch.optim.Optimizer
+        if optim.name == "adamw":
+            optimizer = torch.optim.AdamW(groups, lr=optim.lr)
+        else:
+            optimizer = torch.optim.SGD(
+                groups, lr=optim.lr, momentum=optim.momentum, nesterov=optim.momentum > 0
+            )
+        scheduler = make_schedule(optimizer, optim, self._total_steps())
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
+        }
+
+    def _total_steps(self) -> int:
+        epochs = self.trainer.max_epochs
+        assert epochs is not None
+        return epochs * len(self.train_batches)
+
+
+def make_schedule(
+    optimizer: torch.optim.Optimizer, optim: Optim, steps: int
+) -> torch.optim.lr_scheduler.LRScheduler:
+    """The learning rate over all ``steps`` of a run.
+
+    constant   a linear rise over the warm-up share, then optim.lr
+    cosine     the rise, then a half cosine to zero
+    one_cycle  torch's OneCycleLR: a cosine rise from lr/25, then a cosine fall, momentum against it
+    """
+    schedulers = torch.optim.lr_scheduler
+    rise = int(optim.warmup * steps)
+    if optim.schedule == "one_cycle":
+        share = min(max(optim.warmup, 1 / max(steps, 2)), 0.99)
+        return schedulers.OneCycleLR(
+            optimizer, optim.lr, total_steps=steps + 1, pct_start=share
+        )
+    rest: torch.optim.lr_scheduler.LRScheduler
+    if optim.schedule == "cosine":
+        rest = schedulers.CosineAnnealingLR(optimizer, T_max=max(1, steps - rise))
+    else:
+        rest = schedulers.ConstantLR(optimizer, factor=1.0)
+    if rise == 0:
+        return rest
+    warm = schedulers.LinearLR(optimizer, start_factor=1e-3, total_iters=rise)
+    return schedulers.SequentialLR(optimizer, [warm, rest], milestones=[rise])
+
+
+def first_not_finite(network: nn.Module, x: Tensor) -> str:
+    """In words, where a forward pass of ``x`` first leaves the finite numbers."""
+    for name, parameter in network.named_parameters():
+        if not bool(torch.isfinite(parameter).all()):
+            return f"the parameter {name} is no longer finite"
+    found: list[str] = []
+    handles = [
+        module.register_forward_hook(_watch(name, found))
+        for name, module in network.named_modules()
+        if not list(module.children())
+    ]
+    try:
+        with torch.no_grad():
+            network(x)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return f"the output of layer {found[0]} is not finite" if found else "every layer is finite"
+
+
+def _watch(name: str, found: list[str]) -> Any:
+    def hook(module: nn.Module, inputs: Any, output: Any) -> None:
+        if isinstance(output, Tensor) and not bool(torch.isfinite(output).all()):
+            found.append(name)
+
+    return hook
