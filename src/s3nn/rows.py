@@ -6,6 +6,7 @@ import re
 
 from s3nn.config import Run
 from s3nn.errors import UsageError, unknown_name
+from s3nn.registry import Spec
 
 DEFAULT_ROWS = ("relu", "s3nn", "s3nn-int4", "bnn", "lif-t4")
 EXAMPLES = (*DEFAULT_ROWS, "s3nn-int8", "s3nn-int2", "relu-int8", "lif-t2", "lif-t8", "timing-t4")
@@ -44,3 +45,19 @@ def with_row(run: Run, row: str) -> Run:
     return run.with_model(
         neuron=_NEURONS.get(kind, run.model.neuron), synapse=synapse, steps=int(steps or 1)
     ).check()
+
+
+def row_of(run: Run) -> str:
+    """The row that ``run`` is, or the closest name for a network of the user's own making.
+
+    >>> row_of(with_row(Run(), "lif-t4")), row_of(with_row(Run(), "s3nn-int4"))
+    ('lif-t4', 's3nn-int4')
+    """
+    neuron, synapse = Spec.parse(run.model.neuron), Spec.parse(run.model.synapse)
+    families = {parts: family for family, parts in _NEURONS.items()} | {"fire": "s3nn"}
+    name = families.get(neuron.name, neuron.name)
+    if synapse.name == "integer":
+        name += f"-int{synapse.options.get('bits', 4)}"
+    elif (synapse.name == "binary") != (name == "bnn"):
+        name += f"-{synapse.name}"
+    return f"{name}-t{run.model.steps}" if run.model.steps > 1 else name

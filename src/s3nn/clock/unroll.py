@@ -25,6 +25,10 @@ class Scan(nn.Module):
     def forward(self, current: Tensor) -> Tensor:
         return self.neuron.run(current.unflatten(0, (self.steps, -1))).flatten(0, 1)
 
+    def potential(self, current: Tensor) -> Tensor:
+        """The membrane potential of every step, folded as ``current`` is."""
+        return self.neuron.potentials(current.unflatten(0, (self.steps, -1))).flatten(0, 1)
+
 
 class Unroll(nn.Module):
     """A model with an encode, features and a read-out, run for T steps.

@@ -25,6 +25,10 @@ class Neuron(nn.Module, ABC):
     def forward(self, current: Tensor) -> Tensor:
         """The neurons' output for one input ``current`` of shape (N, C, ...)."""
 
+    def potential(self, current: Tensor) -> Tensor:
+        """The membrane potential that ``current`` gives, of the same shape, before any reset."""
+        return current
+
 
 class TemporalNeuron(Neuron):
     """A layer of neurons with memory.  The memory is passed along and never kept in the module.
@@ -37,23 +41,42 @@ class TemporalNeuron(Neuron):
     def run(self, current: Tensor) -> Tensor:
         """All steps of ``current`` (T, N, C, ...), from rest; the outputs have the same shape."""
 
+    @abstractmethod
+    def potentials(self, current: Tensor) -> Tensor:
+        """The membrane potential u of every step of ``current`` (T, N, C, ...), before resets."""
+
     def forward(self, current: Tensor) -> Tensor:
         return self.run(current.unsqueeze(0)).squeeze(0)
+
+    def potential(self, current: Tensor) -> Tensor:
+        return self.potentials(current.unsqueeze(0)).squeeze(0)
 
 
 class SteppedNeuron(TemporalNeuron):
     """A temporal neuron whose gradient is that of its steps: ``step`` is one tick of time."""
 
     @abstractmethod
+    def charge(self, current: Tensor, state: Tensor | None) -> Tensor:
+        """The membrane potential u, from the current (N, C, ...) and the state before it."""
+
+    @abstractmethod
     def step(self, current: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
         """One step: current (N, C, ...) and the state before it (``None``: at rest)."""
+
+    def potentials(self, current: Tensor) -> Tensor:
+        found, state = [], None
+        for step_current in current.unbind(0):
+            found.append(self.charge(step_current, state))
+            _, state = self.step(step_current, state)
+        return torch.stack(found)
 
     def run(self, current: Tensor) -> Tensor:
         outputs, state = [], None
         for step_current in current.unbind(0):
             output, state = self.step(step_current, state)
             outputs.append(output)
-        return torch.stack(outputs)
+        # cat, not stack: it keeps a channels-last layout, which the next convolution wants.
+        return torch.cat(outputs).unflatten(0, current.shape[:2])
 
 
 class Threshold(nn.Module):

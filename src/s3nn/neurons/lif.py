@@ -51,8 +51,11 @@ class Lif(SteppedNeuron):
         self.threshold = threshold_of(threshold, learn, per_channel, channels)
         self.surrogate = Arctan() if surrogate is None else surrogate
 
+    def charge(self, current: Tensor, state: Tensor | None) -> Tensor:
+        return current if state is None else (1 - 1 / self.tau) * state + current
+
     def step(self, current: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
-        u = current if state is None else (1 - 1 / self.tau) * state + current
+        u = self.charge(current, state)
         theta = self.threshold(u)
         s = spike(u, theta, self.surrogate)
         if self.reset == "hard":

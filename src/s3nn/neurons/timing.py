@@ -18,24 +18,31 @@ MAX_TIMING_SLOPE = 8.0
 SIGMOID_WIDTH = 0.2
 
 
+def _integrate(x: Tensor, tau_m: float, theta: float) -> tuple[Tensor, Tensor]:
+    """u and delta of every step, shape (T, N, C, ...), with a hard reset in between."""
+    v = torch.zeros_like(x[0])
+    potentials, changes = [], []
+    for x_t in x.unbind(0):
+        delta = x_t - v / tau_m
+        u = v + delta
+        v = u * (u <= theta)
+        potentials.append(u)
+        changes.append(delta)
+    return torch.stack(potentials), torch.stack(changes)
+
+
 class _TimingFunction(torch.autograd.Function):
     """Forward and backward over all steps; x is (T, N, C, ...)."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, tau_m: float, tau_s: float, theta: float) -> Tensor:
-        v, a = torch.zeros_like(x[0]), torch.zeros_like(x[0])
-        trace, potentials, changes = [], [], []
-        for x_t in x.unbind(0):
-            delta = x_t - v / tau_m
-            u = v + delta
-            s = (u > theta).to(x.dtype)
-            v = u * (1 - s)
-            a = a + (s - a) / tau_s
+        u, delta = _integrate(x, tau_m, theta)
+        a, trace = torch.zeros_like(x[0]), []
+        for u_t in u.unbind(0):
+            a = a + ((u_t > theta).to(x.dtype) - a) / tau_s
             trace.append(a)
-            potentials.append(u)
-            changes.append(delta)
         out = torch.stack(trace)
-        ctx.save_for_backward(torch.stack(potentials), torch.stack(changes), out)
+        ctx.save_for_backward(u, delta, out)
         ctx.constants = (tau_m, tau_s, theta)
         return out
 
@@ -101,6 +108,9 @@ class Timing(TemporalNeuron):
     def run(self, current: Tensor) -> Tensor:
         out: Tensor = _TimingFunction.apply(current, self.tau_m, self.tau_s, self.theta)
         return out
+
+    def potentials(self, current: Tensor) -> Tensor:
+        return _integrate(current, self.tau_m, self.theta)[0]
 
     def extra_repr(self) -> str:
         return f"tau_m={self.tau_m}, tau_s={self.tau_s}, threshold={self.theta}"

@@ -25,7 +25,7 @@ def fashion_cnn7_small() -> Run:
         data=_DATA,
         model=Model(name="cnn7", width=0.375),
         optim=Optim(lr=0.1),
-        fit=Fit(epochs=12, precision="bf16"),
+        fit=Fit(epochs=15, precision="bf16"),
     )
 
 

@@ -25,7 +25,8 @@ class Binary(Synapse):
     def forward(self, weight: Tensor) -> Tensor:
         scale = weight.detach().abs().mean(dim=tuple(range(1, weight.ndim)), keepdim=True)
         signed = torch.where(weight.detach() < 0, -scale, scale)
-        return weight + (signed - weight).detach()
+        # Added to a zero that carries the gradient: the value is exactly +-m_c.
+        return signed + (weight - weight.detach())
 
     def at_the_ends(self) -> Synapse:
         return Real()

@@ -49,9 +49,10 @@ class Integer(Synapse):
     def forward(self, weight: Tensor) -> Tensor:
         gain = 1 / sqrt(weight[0].numel() * self.largest)
         step = self.step(weight)
-        step = step * gain + (step - step * gain).detach()
+        # Both sums add a zero that carries the gradient: the value is exactly levels * step.
+        step = step.detach() + gain * (step - step.detach())
         scaled = (weight / step).clamp(-self.largest, self.largest)
-        rounded = scaled + (scaled.round() - scaled).detach()
+        rounded = scaled.detach().round() + (scaled - scaled.detach())
         return rounded * step
 
     def at_the_ends(self) -> Synapse:

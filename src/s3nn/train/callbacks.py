@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import resource
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -55,6 +57,7 @@ class History(Callback):
             line[name] = float(logged[name])
         line["lr"] = float(trainer.optimizers[0].param_groups[0]["lr"])
         line["seconds"] = self._trained - self._started
+        line["peak_mem_bytes"] = float(peak_memory_bytes())
         self.lines.append(line)
         if trainer.is_global_zero:
             write_text(self.path, "".join(json.dumps(line) + "\n" for line in self.lines))
@@ -64,6 +67,14 @@ class History(Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.lines = [dict(line) for line in state_dict["lines"]]
+
+
+def peak_memory_bytes() -> int:
+    """The most memory held so far: of the GPU where it is used, else of this process."""
+    if torch.cuda.is_available() and torch.cuda.max_memory_allocated() > 0:
+        return int(torch.cuda.max_memory_allocated())
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def checkpoints(folder: Path) -> list[ModelCheckpoint]:

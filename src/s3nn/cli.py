@@ -1,0 +1,67 @@
+"""The command line: find the command, read its flags, turn errors into exit codes.
+
+Nothing here imports torch before a command needs it: ``s3nn --help`` and ``s3nn list`` are quick.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Sequence
+
+from s3nn.errors import S3nnError, UsageError, unknown_name
+
+USAGE = """\
+s3nn: spiking neural networks that run in one time step
+
+  s3nn train RECIPE            train one network and measure it
+  s3nn compare RECIPE          train it beside its full-precision, binary and multi-step twins
+  s3nn eval RUN                accuracy of a trained run on its test split
+  s3nn predict RUN IMAGE...    classes of images
+  s3nn energy RUN              operations and energy, layer by layer, under each price list
+  s3nn lint RUN                every edge that stops being binary, and what it costs
+  s3nn report RUN...           the page of one run or several
+  s3nn list [KIND]             what there is: recipes, models, neurons, surrogates, synapses, ...
+
+RECIPE is a name from `s3nn list recipes`, or a run.json to replay.  RUN is a folder that train or
+compare wrote.  `s3nn COMMAND --help` lists a command's flags; --debug shows tracebacks.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code: 0, 1 for a failure, 2 for a mistake in the request."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in words
+    words = [word for word in words if word != "--debug"]
+    try:
+        return _dispatch(words)
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else 1
+    except KeyboardInterrupt:
+        print("s3nn: interrupted; the same command goes on from the last epoch", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        return 1
+    except (S3nnError, OSError, MemoryError) as error:
+        if debug:
+            traceback.print_exc()
+        print(f"s3nn: {error}", file=sys.stderr)
+        return 2 if isinstance(error, UsageError) else 1
+
+
+def _dispatch(words: list[str]) -> int:
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(USAGE, end="")
+        return 0
+    if words[0] == "--version":
+        from importlib.metadata import version
+
+        print(f"s3nn {version('s3nn')}")
+        return 0
+    from s3nn import commands
+
+    command, *rest = words
+    if command not in commands.COMMANDS:
+        raise unknown_name("command", command, commands.COMMANDS)
+    commands.COMMANDS[command](rest)
+    return 0

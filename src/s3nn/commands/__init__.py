@@ -1,0 +1,27 @@
+"""What the command line can do: one command a function of its remaining words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+
+Command = Callable[[list[str]], None]
+
+
+def _lazy(module: str, function: str) -> Command:
+    def command(words: list[str]) -> None:
+        getattr(import_module(f"s3nn.commands.{module}"), function)(words)
+
+    return command
+
+
+COMMANDS: dict[str, Command] = {
+    "train": _lazy("training", "train"),
+    "compare": _lazy("training", "compare"),
+    "eval": _lazy("using", "evaluate"),
+    "predict": _lazy("using", "predict"),
+    "energy": _lazy("accounting", "energy"),
+    "lint": _lazy("accounting", "lint"),
+    "report": _lazy("accounting", "report"),
+    "list": _lazy("listing", "list_parts"),
+}

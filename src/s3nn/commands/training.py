@@ -1,0 +1,99 @@
+"""train and compare."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from s3nn.commands.flags import parse
+from s3nn.config import Data, Fit, Model, Optim, Run
+from s3nn.errors import UsageError
+from s3nn.recipes import find_recipe
+from s3nn.report.schema import Result
+from s3nn.rows import DEFAULT_ROWS
+
+
+@dataclass(frozen=True)
+class TrainFlags:
+    """Train one network; the same command resumes it after a kill."""
+
+    data: Data
+    model: Model
+    optim: Optim
+    fit: Fit
+    seed: int
+    """Everything random follows from it."""
+    out: Path | None = None
+    """The run folder (default: runs/RECIPE-sSEED)."""
+
+
+@dataclass(frozen=True)
+class CompareFlags:
+    """Train a recipe's rows over several seeds; the same command goes on where it stopped."""
+
+    data: Data
+    model: Model
+    optim: Optim
+    fit: Fit
+    rows: tuple[str, ...] = DEFAULT_ROWS
+    """relu, s3nn, s3nn-intK, relu-intK, bnn, lif-tT, timing-tT."""
+    seeds: int = 3
+    """How many seeds: 0, 1, ..."""
+    jobs: int = 1
+    """How many trainings at once; set --fit.threads to the cores that each may have."""
+    out: Path | None = None
+    """The folder of the comparison (default: runs/compare-RECIPE)."""
+
+
+def train(words: list[str]) -> None:
+    recipe, rest = _recipe("train", words)
+    settings = {f.name: getattr(recipe, f.name) for f in fields(Run) if f.name != "recipe"}
+    flags = parse(TrainFlags, "train RECIPE", rest, TrainFlags(**settings))
+    run = Run(recipe.recipe, flags.data, flags.model, flags.optim, flags.fit, flags.seed).check()
+    from s3nn.experiment.train import default_folder
+    from s3nn.experiment.train import train as train_run
+
+    folder = flags.out or default_folder(run)
+    result = train_run(run, folder)
+    _show(result, folder)
+
+
+def compare(words: list[str]) -> None:
+    recipe, rest = _recipe("compare", words)
+    default = CompareFlags(recipe.data, recipe.model, recipe.optim, recipe.fit)
+    flags = parse(CompareFlags, "compare RECIPE", rest, default)
+    run = Run(recipe.recipe, flags.data, flags.model, flags.optim, flags.fit, recipe.seed).check()
+    from s3nn.experiment.compare import compare as compare_rows
+    from s3nn.experiment.compare import default_folder
+
+    folder = flags.out or default_folder(run)
+    result = compare_rows(run, flags.rows, flags.seeds, folder, jobs=flags.jobs)
+    _show(result, folder)
+    if result.failures:
+        raise SystemExit(1)
+
+
+def _recipe(command: str, words: list[str]) -> tuple[Run, list[str]]:
+    """The recipe that the first word names, and the words after it."""
+    if not words or words[0].startswith("-"):
+        if words[:1] in (["-h"], ["--help"]):
+            return find_recipe("digits_cnn"), words
+        raise UsageError(f"s3nn {command} needs a recipe: see `s3nn list recipes`")
+    name, *rest = words
+    if name.endswith(".json") or Path(name).is_dir():
+        from s3nn.train.folder import describe
+
+        return describe(Path(name)).run, rest
+    return find_recipe(name), rest
+
+
+def _show(result: Result, folder: Path) -> None:
+    from rich.console import Console
+
+    from s3nn.report import console_table
+
+    Console().print(console_table(result))
+    for failure in result.failures:
+        print(f"failed: {failure.row}, seed {failure.seed}: {failure.error}", file=sys.stderr)
+    print(f"{folder / 'report.html'}")

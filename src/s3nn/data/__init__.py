@@ -1,0 +1,112 @@
+"""Data sets: one file each.  ``load`` gives any of them, described, checked and split."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from s3nn.data._measure import checksum, mean_and_std
+from s3nn.data._splits import hold_out
+from s3nn.data.base import DataSet, DataSpec, Places, Source, Split
+from s3nn.data.batches import Batches, normalise
+from s3nn.data.images import check_images, read_image
+from s3nn.errors import UsageError
+from s3nn.registry import DATA_SETS
+
+__all__ = [
+    "Batches",
+    "DataSet",
+    "DataSpec",
+    "Source",
+    "Split",
+    "check_images",
+    "load",
+    "normalise",
+    "read_image",
+]
+
+
+def load(
+    name: str,
+    *,
+    folder: Path | str | None = None,
+    validation: int | float | None = None,
+    download: bool = True,
+    cache: Path | None = None,
+    seed: int = 0,
+    size: tuple[int, int] | None = None,
+) -> DataSet:
+    """The data set called ``name``, in three splits: train, validation and test.
+
+    Parameters
+    ----------
+    name: a registry name, or ``folder:PATH`` for your own images, one folder a class.
+    folder: where the original files of the named data set lie; looked into before anything else.
+    validation: how many train images (int) or which share of them (float) to hold out; by default
+        the last 5,000 of Fashion-MNIST and MNIST, and a stratified tenth elsewhere.
+    download: whether OpenML may be asked for what is not on this machine.
+    cache: where downloads are kept; by default ``s3nn`` under ``$XDG_CACHE_HOME`` or ``~/.cache``.
+    seed: which stratified images go to validation.  It never moves an image into or out of test.
+    size: (H, W) to which the images of ``folder:PATH`` are resized; by default they must agree.
+
+    Data sets without a test set (digits, and a folder without ``train/`` and ``test/``) are split
+    60/20/20, stratified, with the same test images whatever the seed.
+
+    Raises ``DataError`` where files are missing, damaged or do not fit; ``UsageError`` for an
+    unknown name or a bad option.
+
+    >>> digits = load("digits")
+    >>> digits.spec.shape, digits.spec.sizes
+    ((1, 8, 8), {'train': 1079, 'validation': 359, 'test': 359})
+    """
+    source, places = _source(name, folder, size), _places(name, folder, cache, download)
+    raw = source.read(places)
+    for split, called in ((raw.train, "train"), (raw.validation, "validation"), (raw.test, "test")):
+        if split is not None:
+            split.check(f"the {called} part of {source.name}", source.shape, source.classes)
+    train, held, test = hold_out(raw, source, validation, seed)
+    mean, std = mean_and_std(train.images)
+    spec = DataSpec(
+        name=source.name,
+        shape=source.shape,
+        classes=source.classes,
+        mean=mean,
+        std=std,
+        licence=source.licence,
+        source=raw.source,
+        checksum=checksum((train, held, test)),
+        sizes={"train": len(train), "validation": len(held), "test": len(test)},
+    )
+    return DataSet(spec, train, held, test)
+
+
+def _source(name: str, folder: Path | str | None, size: tuple[int, int] | None) -> Source:
+    kind, colon, path = name.partition(":")
+    if kind == "folder":
+        if bool(colon and path) == (folder is not None):
+            raise UsageError(
+                f"data set {name!r} with folder={str(folder)!r}: name your images' folder once, "
+                "as folder:PATH"
+            )
+        own: Source = DATA_SETS.get("folder")(path or folder, size=size)
+        return own
+    if size is not None:
+        raise UsageError(f"size={size} is for folder:PATH; the images of {name} keep their size")
+    source: Source = DATA_SETS.get(name)()
+    return source
+
+
+def _places(name: str, folder: Path | str | None, cache: Path | None, download: bool) -> Places:
+    if cache is None:
+        root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        cache = Path(root) / "s3nn"
+    if folder is None or name == "folder":
+        return Places(None, cache, download)
+    if not Path(folder).is_dir():
+        raise UsageError(f"folder={str(folder)!r} for {name} is not a folder")
+    return Places(Path(folder), cache, download)
+
+
+def __getattr__(name: str) -> Any:
+    return DATA_SETS.attribute(name)

@@ -1,0 +1,74 @@
+"""Decoding image files with Pillow into uint8 arrays, grey or RGB."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from s3nn.errors import DataError
+
+EXTENSIONS = (
+    ".png",
+    ".jpg",
+    ".jpeg",
+    ".bmp",
+    ".gif",
+    ".webp",
+    ".tif",
+    ".tiff",
+    ".ppm",
+    ".pgm",
+    ".pbm",
+)
+
+# Pillow's modes that are grey or RGB without loss; the value is the mode we decode to.
+_LOSSLESS = {"1": "L", "L": "L", "RGB": "RGB"}
+_MAY_HAVE_ALPHA = {"LA": "L", "La": "L", "RGBA": "RGB", "RGBa": "RGB", "P": "RGB", "PA": "RGB"}
+
+
+def decode(path: Path) -> Image.Image:
+    """The image in ``path``, upright, in mode L or RGB.
+
+    A palette becomes RGB and an opaque alpha channel is dropped; what would lose something
+    (transparency, 16 bits, CMYK) is a ``DataError`` that says so.
+    """
+    try:
+        with Image.open(path) as opened:
+            image: Image.Image = ImageOps.exif_transpose(opened)
+            image.load()
+    # Damaged files raise more than OSError: SyntaxError (PNG), ValueError, Pillow's bomb error.
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise DataError(f"cannot read {path} as an image ({error})") from error
+    if image.mode in _LOSSLESS:
+        return image.convert(_LOSSLESS[image.mode])
+    if image.mode in _MAY_HAVE_ALPHA:
+        alpha = np.asarray(image.convert("RGBA"))[..., 3]
+        if int(alpha.min()) == 255:
+            return image.convert(_MAY_HAVE_ALPHA[image.mode])
+        raise DataError(f"{path} is transparent in places: save it with a background, grey or RGB")
+    raise DataError(f"{path} has the colour mode {image.mode}: save it as 8-bit grey or RGB")
+
+
+def to_tensor(image: Image.Image) -> Tensor:
+    """uint8 (C, H, W) of an image in mode L (C = 1) or RGB (C = 3)."""
+    pixels = np.array(image, dtype=np.uint8)
+    planes = pixels[None] if pixels.ndim == 2 else np.moveaxis(pixels, 2, 0)
+    return torch.from_numpy(np.ascontiguousarray(planes))
+
+
+def in_words(width: int, height: int, channels: int) -> str:
+    """A size as a person says it, width first.
+
+    >>> in_words(28, 28, 1)
+    '28x28 grey'
+    """
+    colours = {1: "grey", 3: "RGB"}.get(channels, f"with {channels} channels")
+    return f"{width}x{height} {colours}"
+
+
+def size_in_words(image: Image.Image) -> str:
+    return in_words(*image.size, len(image.getbands()))

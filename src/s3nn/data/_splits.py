@@ -1,0 +1,99 @@
+"""Holding images out: which go to validation, and to a test set where there is none."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from s3nn.data.base import Raw, Source, Split
+from s3nn.errors import DataError, UsageError
+
+TEST_SHARE = 0.2
+TEST_SEED = 0
+DEFAULT_SHARE = 0.1
+
+
+def hold_out(
+    raw: Raw, source: Source, validation: int | float | None, seed: int
+) -> tuple[Split, Split, Split]:
+    """Train, validation and test of what a source found.
+
+    A data set without a test set gives a stratified fifth of its images to it, always the same one
+    whatever ``seed`` is, and by default as many to validation: 60/20/20.  Elsewhere validation is
+    what the data set brings, its conventional last images, or a stratified tenth of train.
+    """
+    train, test, default = raw.train, raw.test, DEFAULT_SHARE
+    whole = len(train)
+    if test is None:
+        train, test = _stratified(train, _count(TEST_SHARE, whole), source, TEST_SEED)
+        default = TEST_SHARE * whole / len(train)
+    if raw.validation is not None:
+        if validation is not None:
+            raise UsageError(
+                f"{source.name} brings its own validation images: leave validation={validation} out"
+            )
+        return train, raw.validation, test
+    if source.validation_last is not None:
+        count = source.validation_last if validation is None else _count(validation, len(train))
+        _check_count(count, train, source)
+        return train[:-count], train[-count:], test
+    count = _count(default if validation is None else validation, len(train))
+    train, held = _stratified(train, count, source, seed)
+    return train, held, test
+
+
+def _count(validation: int | float, whole: int) -> int:
+    """How many of ``whole`` images are meant: a count as it is, a share of them rounded."""
+    if isinstance(validation, float):
+        if not 0 < validation < 1:
+            raise UsageError(
+                f"validation={validation} as a share must be between 0 and 1 (0.1 is a tenth); "
+                "pass an integer for a number of images"
+            )
+        return max(1, round(validation * whole))
+    if validation < 1:
+        raise UsageError(
+            f"validation={validation}: models are chosen on the validation images, so that at "
+            "least one is needed"
+        )
+    return validation
+
+
+def _check_count(count: int, split: Split, source: Source) -> None:
+    if count >= len(split):
+        raise DataError(
+            f"{source.name} has {len(split)} images to train on, too few to hold out {count}: "
+            "pass a smaller validation=COUNT"
+        )
+
+
+def _stratified(split: Split, count: int, source: Source, seed: int) -> tuple[Split, Split]:
+    """``split`` without ``count`` images, and these: as close to its class shares as integers get.
+
+    Largest remainder: each class gives the floor of its share, and those with the largest
+    remainders one more, the lower label first.  Both parts keep the order of ``split``.
+    """
+    _check_count(count, split, source)
+    have = torch.bincount(split.labels, minlength=len(source.classes))
+    take = have * count // len(split)
+    remainder = have * count % len(split)
+    missing = count - int(take.sum())
+    take[torch.sort(remainder, descending=True, stable=True).indices[:missing]] += 1
+    emptied = ((take == have) & (have > 0)).nonzero()
+    if len(emptied):
+        label = int(emptied[0])
+        raise DataError(
+            f"class {source.classes[label]!r} of {source.name} has {int(have[label])} image(s) to "
+            f"train on, and holding out {count} of {len(split)} would leave none: add images or "
+            "pass a smaller validation=COUNT"
+        )
+    generator = torch.Generator().manual_seed(seed)
+    held = torch.zeros(len(split), dtype=torch.bool)
+    for label, number in enumerate(take.tolist()):
+        held[_shuffled_members(split.labels, label, generator)[:number]] = True
+    return split[~held], split[held]
+
+
+def _shuffled_members(labels: Tensor, label: int, generator: torch.Generator) -> Tensor:
+    members = (labels == label).nonzero().flatten()
+    return members[torch.randperm(len(members), generator=generator)]

@@ -1,0 +1,60 @@
+"""One row from its seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from statistics import fmean
+
+from s3nn.report.interval import measure_of
+from s3nn.report.schema import Curves, Layer, Measure, Row
+
+
+def combine(rows: Sequence[Row]) -> Row:
+    """The row of several seeds: means, intervals, and curves side by side.
+
+    What is drawn and not averaged (histograms, confusions) is the first seed's.
+    """
+    first = rows[0]
+    return replace(
+        first,
+        accuracy=_over([r.accuracy for r in rows]),
+        validation_accuracy=_over([r.validation_accuracy for r in rows]),
+        firing_rate=None if first.firing_rate is None else fmean(r.firing_rate or 0 for r in rows),
+        spikes_per_inference=fmean(r.spikes_per_inference for r in rows),
+        macs=fmean(r.macs for r in rows),
+        acs=fmean(r.acs for r in rows),
+        adds=fmean(r.adds for r in rows),
+        neuron_updates=fmean(r.neuron_updates for r in rows),
+        energy_pj=_mean_dict([r.energy_pj for r in rows]),
+        train_s_per_epoch=fmean(r.train_s_per_epoch for r in rows),
+        peak_mem_bytes=max(r.peak_mem_bytes for r in rows),
+        layers=tuple(_layer(layers) for layers in zip(*(r.layers for r in rows), strict=True)),
+        curves=Curves(
+            train_loss=tuple(r.curves.train_loss[0] for r in rows),
+            validation_accuracy=tuple(r.curves.validation_accuracy[0] for r in rows),
+            validation_loss=tuple(r.curves.validation_loss[0] for r in rows),
+        ),
+    )
+
+
+def _over(measures: Sequence[Measure]) -> Measure:
+    return measure_of([value for m in measures for value in m.per_seed])
+
+
+def _mean_dict(dicts: Sequence[dict[str, float]]) -> dict[str, float]:
+    return {key: fmean(d[key] for d in dicts) for key in dicts[0]}
+
+
+def _layer(layers: Sequence[Layer]) -> Layer:
+    first = layers[0]
+    rate = None if first.firing_rate is None else fmean(x.firing_rate or 0 for x in layers)
+    return replace(
+        first,
+        firing_rate=rate,
+        macs=fmean(x.macs for x in layers),
+        acs=fmean(x.acs for x in layers),
+        adds=fmean(x.adds for x in layers),
+        neuron_updates=fmean(x.neuron_updates for x in layers),
+        energy_pj=_mean_dict([x.energy_pj for x in layers]),
+    )

@@ -1,0 +1,101 @@
+"""One pass over images with an eye on the neurons: logits, potentials, spikes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from s3nn.clock import Scan
+from s3nn.graph.ir import Edge
+from s3nn.neurons import Neuron
+
+BINS = 60
+# Potentials are drawn from below -3 thresholds to above 4; what lies outside counts at the ends.
+LOWEST, HIGHEST = -3.0, 4.0
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """Counts of a layer's membrane potential u; potentials outside lie in the outermost bins."""
+
+    layer: str
+    threshold: float
+    edges: NDArray[np.float64]
+    counts: NDArray[np.int64]
+
+
+def logits_of(network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """Logits (N, classes) and labels (N,) of all batches, in eval mode and 32 bits."""
+    network.eval()
+    outputs, labels = [], []
+    with torch.inference_mode():
+        for x, y in batches:
+            outputs.append(network(x).float())
+            labels.append(y)
+    return torch.cat(outputs), torch.cat(labels)
+
+
+def histograms(network: nn.Module, x: Tensor) -> list[Histogram]:
+    """Histograms of the membrane potential of every spiking layer, for images x (N, C, H, W)."""
+    found: list[Histogram] = []
+    edges = np.linspace(LOWEST, HIGHEST, BINS + 1)
+
+    def watch(name: str) -> Any:
+        def hook(neuron: Neuron | Scan, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+            u = neuron.potential(inputs[0]).float().clamp(LOWEST, HIGHEST).cpu()
+            counts = torch.histc(u, BINS, LOWEST, HIGHEST).long().numpy()
+            found.append(Histogram(name, threshold_of(neuron), edges, counts))
+
+        return hook
+
+    with _hooks(network, watch), torch.inference_mode():
+        network.eval()(x)
+    return found
+
+
+def spike_maps(network: nn.Module, x: Tensor) -> list[tuple[str, NDArray[np.uint8]]]:
+    """The spikes of every spike-emitting layer for images x (N, C, H, W), summed over steps."""
+    found: list[tuple[str, NDArray[np.uint8]]] = []
+    samples = len(x)
+
+    def watch(name: str) -> Any:
+        def hook(neuron: nn.Module, inputs: Any, output: Tensor) -> None:
+            folded = output.detach().reshape(-1, samples, *output.shape[1:])
+            found.append((name, folded.sum(0).to(torch.uint8).cpu().numpy()))
+
+        return hook
+
+    with _hooks(network, watch, Edge.SPIKE), torch.inference_mode():
+        network.eval()(x)
+    return found
+
+
+def threshold_of(neuron: nn.Module) -> float:
+    """A layer's threshold, the mean over channels where it has one each; 0 for sign neurons."""
+    inner = neuron.neuron if isinstance(neuron, Scan) else neuron
+    threshold = getattr(inner, "threshold", None)
+    return 0.0 if threshold is None else float(threshold.value().mean())
+
+
+@contextmanager
+def _hooks(network: nn.Module, watch: Any, emits: Edge | None = None) -> Iterator[None]:
+    """Forward hooks on spiking layers; a scanned neuron is watched through its scan."""
+    handles = []
+    for name, module in network.named_modules():
+        scanned = name.rpartition(".")[0]
+        inside = bool(scanned) and isinstance(network.get_submodule(scanned), Scan)
+        if isinstance(module, (Neuron, Scan)) and not inside and module.emits.binary:
+            if emits is None or module.emits is emits:
+                handles.append(module.register_forward_hook(watch(name)))
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()

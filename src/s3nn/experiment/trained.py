@@ -1,0 +1,72 @@
+"""A run that was trained: its folder opened again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from s3nn.config import Run
+from s3nn.data import DataSet, load
+from s3nn.data.base import Shape
+from s3nn.errors import RunFolderError
+from s3nn.train.build import build_model
+from s3nn.train.folder import describe, read_weights
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A network with its weights, and what it was trained on."""
+
+    run: Run
+    network: nn.Module
+    shape: Shape
+    classes: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    checksum: str
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """uint8 images (N, C, H, W) as the network takes them: float32, zero mean, unit variance."""
+        mean, std = (torch.tensor(v).view(1, -1, 1, 1) for v in (self.mean, self.std))
+        return (images.float() / 255 - mean) / std
+
+    def predict(self, images: Tensor) -> Tensor:
+        """Class probabilities (N, classes) of uint8 images (N, C, H, W)."""
+        with torch.inference_mode():
+            probabilities: Tensor = self.network(self.normalise(images)).float().softmax(1)
+        return probabilities
+
+    def data(self) -> DataSet:
+        """The data set it was trained on; an error if what is found now has another content."""
+        data = load_data(self.run)
+        if data.spec.checksum != self.checksum:
+            raise RunFolderError(
+                f"{data.spec.name} is not what the run was trained on: its checksum is "
+                f"{data.spec.checksum[:19]}..., run.json says {self.checksum[:19]}...; "
+                "pass --data.folder with the original files to a new run"
+            )
+        return data
+
+
+def load_data(run: Run) -> DataSet:
+    """The data set of a run, split as the run says."""
+    wanted = run.data.validation
+    share = int(wanted) if wanted is not None and wanted >= 1 else wanted
+    return load(run.data.name, folder=run.data.folder, validation=share)
+
+
+def open_run(folder: Path) -> Trained:
+    """The trained network of a run folder, in eval mode; a damaged folder is an error."""
+    described = describe(folder)
+    data = described.data
+    try:
+        shape, classes = tuple(data["shape"]), tuple(data["classes"])
+        mean, std, checksum = tuple(data["mean"]), tuple(data["std"]), str(data["checksum"])
+    except (KeyError, TypeError) as error:
+        raise RunFolderError(f"{folder}/run.json says nothing of its data ({error})") from error
+    network = build_model(described.run.model, shape, len(classes))
+    read_weights(folder, network)
+    return Trained(described.run, network.eval(), shape, classes, mean, std, checksum)

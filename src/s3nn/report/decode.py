@@ -1,0 +1,122 @@
+"""JSON to frozen dataclasses and back, strict about keys and kinds.
+
+A wrong file is a ``RunFolderError`` of one sentence that names the place, what stands there and
+what should.  A number that is not finite is written as null where the schema allows null, and is
+refused elsewhere: JSON has no NaN.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import fields, is_dataclass
+from types import NoneType, UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+from s3nn.errors import RunFolderError
+
+
+def decode(kind: Any, value: Any, where: str = "result") -> Any:
+    """Read the JSON ``value`` as ``kind``: a dataclass, tuple, dict, union or plain type.
+
+    >>> decode(tuple[float, ...], [1, 2.5])
+    (1.0, 2.5)
+    >>> decode(dict[str, int], {"a": "x"}, "rows[0].steps")
+    Traceback (most recent call last):
+    s3nn.errors.RunFolderError: rows[0].steps.a is 'x', but should be an integer
+    """
+    origin = get_origin(kind)
+    if kind is Any:
+        return value
+    if is_dataclass(kind):
+        return _decode_dataclass(kind, value, where)
+    if origin is tuple:
+        if not isinstance(value, list | tuple):
+            raise _wrong(where, value, "a list")
+        item = get_args(kind)[0]
+        return tuple(decode(item, each, f"{where}[{i}]") for i, each in enumerate(value))
+    if origin is dict:
+        if not isinstance(value, dict):
+            raise _wrong(where, value, "an object")
+        item = get_args(kind)[1]
+        return {str(key): decode(item, each, f"{where}.{key}") for key, each in value.items()}
+    if origin in (Union, UnionType):
+        return _decode_union(get_args(kind), value, where)
+    return _decode_plain(kind, value, where)
+
+
+def encode(value: Any, where: str = "result") -> Any:
+    """What ``json.dumps`` takes, of the same shape that ``decode`` reads.
+
+    >>> encode((1, float("nan")))
+    [1, None]
+    """
+    if is_dataclass(value):
+        return {f.name: encode(getattr(value, f.name), f"{where}.{f.name}") for f in written(value)}
+    if isinstance(value, dict):
+        return {str(key): encode(each, f"{where}.{key}") for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [encode(each, f"{where}[{i}]") for i, each in enumerate(value)]
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    raise _wrong(where, value, "a number, a string, a list or an object")
+
+
+def written(kind: Any) -> list[Any]:
+    """The fields of a dataclass that stand in the JSON file."""
+    return [f for f in fields(kind) if f.metadata.get("json", True)]
+
+
+def _decode_dataclass(kind: Any, value: Any, where: str) -> Any:
+    if not isinstance(value, dict):
+        raise _wrong(where, value, "an object")
+    names = [f.name for f in written(kind)]
+    missing = [name for name in names if name not in value]
+    unknown = [name for name in value if name not in names]
+    if missing or unknown:
+        parts = []
+        if missing:
+            parts.append(f"lacks {', '.join(map(repr, missing))}")
+        if unknown:
+            parts.append(f"has unknown {', '.join(map(repr, unknown))}")
+        raise RunFolderError(
+            f"{where} {' and '.join(parts)}: written by another version of s3nn? run it again"
+        )
+    hints = get_type_hints(kind)
+    return kind(**{name: decode(hints[name], value[name], f"{where}.{name}") for name in names})
+
+
+def _decode_union(kinds: tuple[Any, ...], value: Any, where: str) -> Any:
+    not_a_number = isinstance(value, float) and not math.isfinite(value)
+    if NoneType in kinds and (value is None or not_a_number):
+        return None
+    choices = [kind for kind in kinds if kind is not NoneType]
+    for kind in choices:
+        try:
+            return decode(kind, value, where)
+        except RunFolderError:
+            if len(choices) == 1:
+                raise
+    raise _wrong(where, value, " or ".join(_PLAIN.get(kind, str(kind)) for kind in choices))
+
+
+_PLAIN = {float: "a finite number", int: "an integer", str: "a string", bool: "true or false"}
+
+
+def _decode_plain(kind: Any, value: Any, where: str) -> Any:
+    if isinstance(value, bool) and kind is not bool:
+        raise _wrong(where, value, _PLAIN[kind])
+    if kind is float and isinstance(value, int | float) and math.isfinite(value):
+        return float(value)
+    if kind is int and isinstance(value, float) and value.is_integer():
+        return int(value)
+    if kind is not float and isinstance(value, kind):
+        return value
+    raise _wrong(where, value, _PLAIN[kind])
+
+
+def _wrong(where: str, value: Any, should: str) -> RunFolderError:
+    shown = repr(value)
+    shown = shown if len(shown) <= 60 else shown[:57] + "..."
+    return RunFolderError(f"{where} is {shown}, but should be {should}")

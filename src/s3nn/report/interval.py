@@ -1,0 +1,47 @@
+"""The mean over seeds and its Student-t 95 % interval."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.special import stdtrit
+
+from s3nn.errors import UsageError
+from s3nn.report.schema import Measure, Result, Row
+
+
+def measure(per_seed: Sequence[float]) -> Measure:
+    """The mean of one number per seed and the half width of its 95 % interval.
+
+    half width = t(0.975, n - 1) * s / sqrt(n), s the sample standard deviation; none for n = 1.
+
+    >>> measure([0.25, 0.5, 0.75]).mean
+    0.5
+    >>> round(measure([0.25, 0.5, 0.75]).ci95, 4)
+    0.621
+    >>> measure([0.5]).ci95 is None
+    True
+    """
+    n = len(per_seed)
+    if n == 0:
+        raise UsageError("the mean of no seeds is not a number: give at least one value")
+    mean = float(np.mean(per_seed))
+    if n == 1:
+        return Measure(mean, None, (float(per_seed[0]),))
+    half = float(stdtrit(n - 1, 0.975)) * float(np.std(per_seed, ddof=1)) / math.sqrt(n)
+    return Measure(mean, half, tuple(map(float, per_seed)))
+
+
+def paired_difference(result: Result, row: Row, other: Row) -> Measure:
+    """Test accuracy of ``row`` minus that of ``other``, with an interval over the pairs of a seed.
+
+    Where a seed of either row failed, the pairs are unknown and there is no interval.
+    """
+    a, b = row.accuracy, other.accuracy
+    failed = {failure.row for failure in result.failures}
+    pairs_known = len(a.per_seed) == len(b.per_seed) == len(result.seeds)
+    if not pairs_known or failed & {row.name, other.name}:
+        return Measure(a.mean - b.mean, None, (a.mean - b.mean,))
+    return measure([x - y for x, y in zip(a.per_seed, b.per_seed, strict=True)])

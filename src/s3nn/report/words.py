@@ -1,0 +1,125 @@
+"""What was seen, in sentences made from the numbers."""
+
+from __future__ import annotations
+
+from s3nn.report import units
+from s3nn.report.interval import paired_difference
+from s3nn.report.schema import Result, Row
+from s3nn.report.table import energy_share, leading_row, price_lists, reference_row
+
+
+def title(result: Result) -> str:
+    """What the page is about, in a few words."""
+    return f"{result.recipe} on {result.data.name}"
+
+
+def summary(result: Result) -> list[str]:
+    """The first paragraph: one sentence each on accuracy, energy, spikes, rivals and failures."""
+    row = leading_row(result)
+    if row is None:
+        return [f"No row of {title(result)} gave a number.", *_failures(result)]
+    return [
+        _accuracy(result, row),
+        *_energy(result, row),
+        *_spikes(row),
+        *_rival(result, row),
+        *_extremes(result),
+        *_failures(result),
+    ]
+
+
+def seeds_text(result: Result) -> str:
+    """How many seeds, in words.
+
+    A single seed is said to be one, because there is no interval then.
+    """
+    many = len(result.seeds)
+    return f"{many} seeds" if many != 1 else "one seed, so without an interval"
+
+
+def _accuracy(result: Result, row: Row) -> str:
+    images = result.data.splits.get("test")
+    where = f"On {images:,} test images of {result.data.name}" if images else "On the test images"
+    said = f"{where}, {row.name} reaches {units.accuracy_text(row.accuracy)} ({seeds_text(result)})"
+    twin = reference_row(result)
+    if twin is None or twin is row:
+        return f"{said}."
+    difference = paired_difference(result, row, twin)
+    points = abs(100 * difference.mean)
+    side = "under" if difference.mean < 0 else "over"
+    said = f"{said}, {points:.2f} points {side} its full-precision twin {twin.name}"
+    if difference.ci95 is None:
+        return f"{said}."
+    interval = f"{units.signed_points(difference.mean)} ± {100 * difference.ci95:.2f}"
+    if abs(difference.mean) <= difference.ci95:
+        seeds = len(difference.per_seed)
+        return f"{said}; paired by seed, {interval}: {seeds} seeds cannot tell it from zero."
+    return f"{said} (paired by seed, {interval})."
+
+
+def _energy(result: Result, row: Row) -> list[str]:
+    names = price_lists(result)
+    shares = [(name, energy_share(result, row, name)) for name in names]
+    known = [(name, share) for name, share in shares if share is not None]
+    if known:
+        (first, share), *others = known
+        said = f"It takes {units.percent_text(share)} of that twin's energy by the {first} prices"
+        listed = [f"{units.percent_text(share)} by {name}" for name, share in others]
+        return [f"{said} ({', '.join(listed)})." if listed else f"{said}."]
+    if not names or names[0] not in row.energy_pj:
+        return []
+    energy = units.energy_text(row.energy_pj[names[0]])
+    return [f"An inference takes {energy} by the {names[0]} prices."]
+
+
+def _spikes(row: Row) -> list[str]:
+    if row.firing_rate is None:
+        return []
+    steps = "In its single time step" if row.steps == 1 else f"In each of {row.steps} time steps"
+    return [
+        f"{steps} {units.percent_text(row.firing_rate)} of its neurons fire: "
+        f"{units.count_text(row.spikes_per_inference)} spikes, "
+        f"{units.count_text(row.acs)} accumulates and "
+        f"{units.count_text(row.macs)} multiply-accumulates per inference."
+    ]
+
+
+def _rival(result: Result, row: Row) -> list[str]:
+    name = next(iter(price_lists(result)), None)
+    for rival in row.rivals:
+        if name is None or name not in rival.energy_pj or name not in row.energy_pj:
+            continue
+        theirs, ours = rival.energy_pj[name], row.energy_pj[name]
+        verdict = "costs less" if theirs < ours else "costs more"
+        said = (
+            f"Its honest rival ({rival.name}) {verdict} by the {name} prices "
+            f"({units.energy_text(theirs)} against {units.energy_text(ours)})"
+        )
+        if rival.break_even_firing_rate is not None:
+            rate = units.percent_text(rival.break_even_firing_rate)
+            said += f"; the break-even firing rate is {rate}"
+        return [f"{said}."]
+    return []
+
+
+def _extremes(result: Result) -> list[str]:
+    name = next(iter(price_lists(result)), None)
+    priced = [row for row in result.rows if name in row.energy_pj]
+    if name is None or len(result.rows) < 3 or not priced:
+        return []
+    best = max(result.rows, key=lambda row: row.accuracy.mean)
+    cheapest = min(priced, key=lambda row: row.energy_pj[name])
+    return [
+        f"Of the {len(result.rows)} rows {best.name} is the most accurate "
+        f"({units.accuracy_text(best.accuracy)}) and {cheapest.name} takes the least energy "
+        f"({units.energy_text(cheapest.energy_pj[name])})."
+    ]
+
+
+def _failures(result: Result) -> list[str]:
+    many = len(result.failures)
+    if not many:
+        return []
+    if many == 1:
+        return ["One run failed and stands in no number; it is listed under failures."]
+    return [f"{many} runs failed and stand in no number; they are listed under failures."]
