@@ -83,8 +83,12 @@ def fit(run: Run, folder: Path, data: DataSet, *, progress: bool = True) -> Fitt
     network.cpu().load_state_dict(
         {k.removeprefix(prefix): v for k, v in best.items() if k.startswith(prefix)}
     )
+    if torch.distributed.is_initialized():
+        torch.distributed.barrier()
     if processes.rank == 0:
         files.write_weights(folder, network)
+        for checkpoint in (BEST, LAST):
+            (folder / checkpoint).unlink()
     return Fitted(network, history.lines)
 
 
