@@ -25,7 +25,7 @@ from s3nn.config import Model, Run
 from s3nn.files import write_text
 from s3nn.rows import with_row
 from s3nn.surrogates import S3, spike
-from s3nn.train.build import build_model
+from s3nn.training.build import build_model
 from s3nn.versions import host, versions
 
 MOST_OF_RELU, MOST_OF_LIF = 1.25, 1 / 3

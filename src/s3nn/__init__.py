@@ -1,1 +1,114 @@
-"""s3nn: spiking neural networks that run in one time step."""
+"""s3nn: spiking neural networks that run in one time step.
+
+    import s3nn
+
+    run = s3nn.find_recipe("digits_cnn")
+    result = s3nn.train(run, "runs/first")          # or s3nn.compare(run, seeds=3)
+    trained = s3nn.open_run("runs/first")           # .network, .predict(uint8 images)
+
+    counts = s3nn.count(trained.network, batches)   # exact operations
+    energy = s3nn.price(counts, s3nn.PRICE_LISTS["float32_45nm"])
+
+    spiking = s3nn.spikify(my_relu_network)         # a network of your own
+
+Names are imported when they are first asked for: ``import s3nn`` loads no torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from s3nn.clock import unroll
+    from s3nn.config import Run
+    from s3nn.conversion import spikify
+    from s3nn.data import load
+    from s3nn.energy import PRICE_LISTS, Counts, Energy, count, lint, price, rivals
+    from s3nn.errors import S3nnError, TrainingError, UnsupportedError, UsageError
+    from s3nn.experiment.compare import compare
+    from s3nn.experiment.train import train
+    from s3nn.experiment.trained import Trained, open_run
+    from s3nn.graph.trace import trace
+    from s3nn.models import Parts, SpikingModel
+    from s3nn.neurons import Neuron, make_neuron
+    from s3nn.recipes import find_recipe
+    from s3nn.report.schema import Result
+    from s3nn.rows import with_row
+    from s3nn.surrogates import Surrogate, spike
+    from s3nn.synapses import Synapse
+    from s3nn.training.build import build_model
+
+_HOME = {
+    "Counts": "energy",
+    "Energy": "energy",
+    "Neuron": "neurons",
+    "PRICE_LISTS": "energy",
+    "Parts": "models",
+    "Result": "report.schema",
+    "Run": "config",
+    "S3nnError": "errors",
+    "SpikingModel": "models",
+    "Surrogate": "surrogates",
+    "Synapse": "synapses",
+    "Trained": "experiment.trained",
+    "TrainingError": "errors",
+    "UnsupportedError": "errors",
+    "UsageError": "errors",
+    "build_model": "training.build",
+    "compare": "experiment.compare",
+    "count": "energy",
+    "find_recipe": "recipes",
+    "lint": "energy",
+    "load": "data",
+    "make_neuron": "neurons",
+    "open_run": "experiment.trained",
+    "price": "energy",
+    "rivals": "energy",
+    "spike": "surrogates",
+    "spikify": "conversion",
+    "trace": "graph.trace",
+    "train": "experiment.train",
+    "unroll": "clock",
+    "with_row": "rows",
+}
+
+__all__ = [
+    "PRICE_LISTS",
+    "Counts",
+    "Energy",
+    "Neuron",
+    "Parts",
+    "Result",
+    "Run",
+    "S3nnError",
+    "SpikingModel",
+    "Surrogate",
+    "Synapse",
+    "Trained",
+    "TrainingError",
+    "UnsupportedError",
+    "UsageError",
+    "build_model",
+    "compare",
+    "count",
+    "find_recipe",
+    "lint",
+    "load",
+    "make_neuron",
+    "open_run",
+    "price",
+    "rivals",
+    "spike",
+    "spikify",
+    "trace",
+    "train",
+    "unroll",
+    "with_row",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 's3nn' has no attribute {name!r}")
+    return getattr(import_module(f"s3nn.{_HOME[name]}"), name)

@@ -29,7 +29,7 @@ compare wrote.  `s3nn COMMAND --help` lists a command's flags; --debug shows tra
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code: 0, 1 for a failure, 2 for a mistake in the request."""
+    """Run one command; the exit code is 0, 1 for a failure, 2 for a mistake in the request."""
     words = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]

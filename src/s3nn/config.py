@@ -147,7 +147,11 @@ class Run:
 
 
 def _parts_exist(model: Model) -> None:
-    for registry, spec in ((MODELS, model.name), (NEURONS, model.neuron), (SYNAPSES, model.synapse)):
+    for registry, spec in (
+        (MODELS, model.name),
+        (NEURONS, model.neuron),
+        (SYNAPSES, model.synapse),
+    ):
         name = Spec.parse(spec).name
         if name not in registry.entries:
             raise unknown_name(registry.kind, name, registry.entries)
@@ -192,8 +196,7 @@ def _checked(hint: Any, value: Any, where: str) -> Any:
         is_union = get_origin(hint) in (Union, types.UnionType)
         options = get_args(hint) if is_union else (hint,)
         fits = any(
-            type(value) is option or (option is float and type(value) is int)
-            for option in options
+            type(value) is option or (option is float and type(value) is int) for option in options
         )
         wanted = " or ".join(getattr(o, "__name__", str(o)) for o in options)
     if not fits:

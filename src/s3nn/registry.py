@@ -13,6 +13,7 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -80,11 +81,13 @@ class Registry:
         part = self.get(spec.name)
         takes = set(inspect.signature(part).parameters)
         options = spec.options
+        free = takes - set(context)
         for option in options:
-            if option not in takes or option in context:
-                raise unknown_name(f"option of {self.kind} {spec.name}", option, takes - set(context))
+            if option not in free:
+                raise unknown_name(
+                    f"option of {self.kind} {spec.name}", option, takes - set(context)
+                )
         return part(**options, **context)
-
 
     def attribute(self, identifier: str) -> Any:
         """``__getattr__`` of the package: ``from s3nn.surrogates import S3`` imports one file."""
@@ -136,14 +139,20 @@ class Spec:
         if isinstance(node, ast.Name):
             return cls(node.id)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not node.args:
-            items = tuple((k.arg or "**", cls._value(k.value)) for k in node.keywords)
-            return cls(node.func.id, items)
+            items = tuple((k.arg, cls._value(k.value)) for k in node.keywords if k.arg)
+            if len(dict(items)) == len(node.keywords):  # no **options, no option twice
+                return cls(node.func.id, items)
         raise ValueError(ast.unparse(node))
 
     @classmethod
     def _value(cls, node: ast.expr) -> Any:
-        if isinstance(node, (ast.Name, ast.Call)):
-            return cls._from_node(node)
+        match node:
+            case ast.Name(id="inf"):
+                return inf
+            case ast.UnaryOp(op=ast.USub(), operand=ast.Name(id="inf")):
+                return -inf
+            case ast.Name() | ast.Call():
+                return cls._from_node(node)
         return ast.literal_eval(node)
 
 

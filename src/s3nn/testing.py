@@ -14,19 +14,25 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 from torch.testing import assert_close
 
+from s3nn._checks import (
+    check_derivative,
+    check_edge,
+    check_numbers,
+    check_spike,
+    check_transforms,
+    hold,
+    named,
+    normal,
+)
 from s3nn.clock import Scan
 from s3nn.graph.ir import Edge
 from s3nn.neurons import Neuron, SteppedNeuron, TemporalNeuron
-from s3nn.surrogates import Surrogate, spike
+from s3nn.surrogates import Surrogate
 from s3nn.synapses import Synapse, SynapticConv2d, SynapticLinear
 
 __all__ = ["check_model", "check_neuron", "check_surrogate", "check_synapse"]
 
-EDGE_VALUES = {Edge.SPIKE: (0.0, 1.0), Edge.SIGN: (-1.0, 1.0)}
-# Where a branch that is not taken, a logarithm or a square may go wrong.
-EXTREMES = (0.0, -1.0, 1.0, -1e4, 1e4, -1e30, 1e30)
 DTYPES = (torch.float32, torch.float64, torch.bfloat16)
-HALF_STEP = 1e-6  # of the finite differences
 
 
 def check_surrogate(surrogate: Surrogate, thresholds: Sequence[float] = (0.5, 1.0, 2.0)) -> None:
@@ -42,11 +48,11 @@ def check_surrogate(surrogate: Surrogate, thresholds: Sequence[float] = (0.5, 1.
     """
     channels = torch.tensor(thresholds, dtype=torch.float64)
     for threshold in (*channels.unbind(), channels):
-        _check_derivative(surrogate, threshold)
-        _check_spike(surrogate, threshold)
+        check_derivative(surrogate, threshold)
+        check_spike(surrogate, threshold)
         for dtype in DTYPES:
-            _check_numbers(surrogate, threshold, dtype)
-    _check_transforms(surrogate, channels)
+            check_numbers(surrogate, threshold, dtype)
+    check_transforms(surrogate, channels)
 
 
 def check_neuron(make: Callable[[int], Neuron], channels: int = 3) -> None:
@@ -63,7 +69,7 @@ def check_neuron(make: Callable[[int], Neuron], channels: int = 3) -> None:
     for shape in ((16, channels), (8, channels, 4, 4)):
         for dtype in (torch.float32, torch.float64):
             neuron = make(channels).to(dtype)
-            current, other = _normal(shape, 0, dtype) * 2, _normal(shape, 1, dtype) * 2
+            current, other = normal(shape, 0, dtype) * 2, normal(shape, 1, dtype) * 2
             _check_layer_of_neurons(neuron, current, other)
             if isinstance(neuron, TemporalNeuron):
                 _check_memory(neuron, torch.stack([current, other, current + other]))
@@ -81,17 +87,17 @@ def check_synapse(make: Callable[[], Synapse]) -> None:
     """
     for shape in ((4, 3, 3, 3), (4, 50)):
         for dtype in (torch.float32, torch.float64):
-            _check_seen(make(), _normal(shape, 0, dtype).requires_grad_(), reach=True)
+            _check_seen(make(), normal(shape, 0, dtype).requires_grad_(), reach=True)
             _check_seen(make(), torch.zeros(shape, dtype=dtype, requires_grad=True), reach=False)
     synapse, ends = make(), make().at_the_ends()
-    _hold(isinstance(ends, Synapse), f"at_the_ends gives a Synapse, got {ends!r}")
-    _hold(ends.bits >= synapse.bits, f"the ends are finer: {ends.bits} < {synapse.bits} bits")
-    image, vector = _normal((2, 3, 5, 5), 2), _normal((2, 7), 3)
+    hold(isinstance(ends, Synapse), f"at_the_ends gives a Synapse, got {ends!r}")
+    hold(ends.bits >= synapse.bits, f"the ends are finer: {ends.bits} < {synapse.bits} bits")
+    image, vector = normal((2, 3, 5, 5), 2), normal((2, 7), 3)
     conv, linear = SynapticConv2d(make(), 3, 4, 3), SynapticLinear(make(), 7, 4, bias=True)
     expected = nn.functional.conv2d(image, conv.synapse(conv.weight))
-    assert_close(conv(image), expected, msg=_named("the convolution uses the seen weight"))
+    assert_close(conv(image), expected, msg=named("the convolution uses the seen weight"))
     expected = nn.functional.linear(vector, linear.synapse(linear.weight), linear.bias)
-    assert_close(linear(vector), expected, msg=_named("the matrix product uses the seen weight"))
+    assert_close(linear(vector), expected, msg=named("the matrix product uses the seen weight"))
     _check_round_trip(linear, SynapticLinear(make(), 7, 4, bias=True), vector)
 
 
@@ -112,158 +118,60 @@ def check_model(
         torch.manual_seed(0)
         model, wider, fresh = (make(w).double() for w in (width, 2 * width, width))
     sizes = [sum(p.numel() for p in m.parameters()) for m in (model, wider)]
-    _hold(sizes[0] < sizes[1], f"twice the width has more parameters, got {sizes}")
+    hold(sizes[0] < sizes[1], f"twice the width has more parameters, got {sizes}")
     shape = getattr(model, "input_shape", None)
-    _hold(isinstance(shape, tuple), f"a model says its input_shape (C, H, W), got {shape!r}")
-    batch, other = (_normal((6, *shape), seed, torch.float64) for seed in (4, 5))  # type: ignore[misc]
+    hold(isinstance(shape, tuple), f"a model says its input_shape (C, H, W), got {shape!r}")
+    batch, other = (normal((6, *shape), seed, torch.float64) for seed in (4, 5))  # type: ignore[misc]
     _check_training(model, batch, other, classes)
     model.eval()
     with torch.no_grad():
         before = copy.deepcopy(model.state_dict())
         logits = model(batch)
-        _hold(bool(logits.std(0).any()), f"logits differ between images in eval mode: {logits}")
+        hold(bool(logits.std(0).any()), f"logits differ between images in eval mode: {logits}")
         model(other)
-        assert_close(model(batch), logits, msg=_named("no state is left from the last batch"))
-        assert_close(model.state_dict(), before, msg=_named("eval mode changes no buffer"))
+        assert_close(model(batch), logits, msg=named("no state is left from the last batch"))
+        assert_close(model.state_dict(), before, msg=named("eval mode changes no buffer"))
         alone = torch.cat([model(sample[None]) for sample in batch])
-        assert_close(alone, logits, msg=_named("a sample's logits do not depend on the others"))
+        assert_close(alone, logits, msg=named("a sample's logits do not depend on the others"))
         _check_round_trip(model, fresh.eval(), batch)
-
-
-def _hold(holds: bool, what: str) -> None:
-    if not holds:
-        raise AssertionError(what)
-
-
-def _named(what: str) -> Callable[[str], str]:
-    return lambda values: f"{what}: {values}"
-
-
-def _normal(shape: Sequence[int], seed: int, dtype: torch.dtype = torch.float32) -> Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(*shape, generator=generator, dtype=torch.float64).to(dtype)
-
-
-def _check_derivative(surrogate: Surrogate, threshold: Tensor) -> None:
-    u = (_normal((2000, threshold.numel()), 6, torch.float64) * 2).requires_grad_()
-    (by_autograd,) = torch.autograd.grad(surrogate.primitive(u, threshold).sum(), u)
-    u = u.detach()
-    derivative = surrogate.derivative(u, threshold)
-    at = f"of {surrogate} at threshold {threshold.tolist()}"
-    assert_close(derivative, by_autograd, msg=_named(f"derivative {at} is that of primitive"))
-    above, below = u + HALF_STEP, u - HALF_STEP
-    rise = surrogate.primitive(above, threshold) - surrogate.primitive(below, threshold)
-    # At a kink the slope over the step may lie anywhere between the derivatives at its ends.
-    ends = [surrogate.derivative(end, threshold) for end in (above, below)]
-    room = sum((end - derivative).abs() for end in ends) + 1e-6 * (1 + derivative.abs())
-    miss = ((rise / (2 * HALF_STEP) - derivative).abs() - room).max(dim=0).values.max().item()
-    _hold(miss <= 0, f"derivative {at} is the finite difference of primitive: off by {miss}")
-
-
-def _check_spike(surrogate: Surrogate, threshold: Tensor) -> None:
-    near = torch.stack([threshold.nextafter(t) for t in (threshold - 1, threshold, threshold + 1)])
-    u = torch.cat([near.view(3, -1), _normal((50, threshold.numel()), 7, torch.float64) * 2])
-    u, theta = u.requires_grad_(), threshold.clone().requires_grad_()
-    s = spike(u, theta, surrogate)
-    at = f"{surrogate}, threshold {threshold.tolist()}"
-    _hold(torch.equal(s, (u > theta).double()), f"a spike is exactly 1[u > threshold] ({at}): {s}")
-    weight = _normal(u.shape, 8, torch.float64)
-    grad_u, grad_theta = torch.autograd.grad((s * weight).sum(), (u, theta))
-    expected = weight * surrogate.derivative(u.detach(), threshold)
-    assert_close(grad_u, expected, msg=_named(f"backward multiplies by derivative ({at})"))
-    minus_sum = -expected.sum_to_size(theta.shape)
-    assert_close(grad_theta, minus_sum, msg=_named(f"dL/dtheta is minus the sum ({at})"))
-
-
-def _check_numbers(surrogate: Surrogate, threshold: Tensor, dtype: torch.dtype) -> None:
-    points = torch.tensor(EXTREMES, dtype=torch.float64).view(-1, 1) * torch.ones_like(threshold)
-    u = torch.cat([points, threshold.expand_as(points)]).to(dtype).requires_grad_()
-    theta = threshold.to(dtype)
-    found = {
-        "primitive": surrogate.primitive(u, theta),
-        "derivative": surrogate.derivative(u, theta),
-    }
-    (found["gradient of primitive"],) = torch.autograd.grad(found["primitive"].sum(), u)
-    master = threshold.float().requires_grad_()  # as under autocast: the potential is smaller
-    spikes = spike(u, master, surrogate)
-    found["spike"] = spikes
-    found["gradient of spike"], grad_master = torch.autograd.grad(spikes.sum(), (u, master))
-    for name, value in found.items():
-        at = f"{name} of {surrogate} at u = {u.flatten().tolist()}, threshold {theta.tolist()}"
-        _hold(bool(value.isfinite().all()), f"{at} is finite: {value.flatten().tolist()}")
-        _hold(value.dtype == dtype and value.shape == u.shape, f"{at} keeps shape and {dtype}")
-    _hold(grad_master.dtype == torch.float32, f"dL/dtheta keeps float32, got {grad_master.dtype}")
-
-
-class _Firing(nn.Module):
-    def __init__(self, surrogate: Surrogate, threshold: Tensor) -> None:
-        super().__init__()
-        self.surrogate, self.threshold = surrogate, nn.Parameter(threshold)
-
-    def forward(self, u: Tensor) -> Tensor:
-        return spike(u, self.threshold, self.surrogate)
-
-
-def _check_transforms(surrogate: Surrogate, channels: Tensor) -> None:
-    layer, u = _Firing(surrogate, channels), _normal((5, len(channels)), 9, torch.float64) * 2
-
-    def value_and_grads(call: Callable[[Tensor], Tensor]) -> tuple[Tensor, ...]:
-        potential = u.clone().requires_grad_()
-        s = call(potential)
-        return s, *torch.autograd.grad((s * s.cumsum(0)).sum(), (potential, layer.threshold))
-
-    eager = value_and_grads(layer)
-    torch._dynamo.reset()  # its limit of recompilations counts over all surrogates
-    compiled = value_and_grads(torch.compile(layer, fullgraph=True, backend="aot_eager"))
-    assert_close(compiled, eager, msg=_named(f"torch.compile keeps {surrogate}"))
-    mapped = value_and_grads(torch.func.vmap(layer))
-    assert_close(mapped, eager, msg=_named(f"vmap keeps {surrogate}"))
-    exported = torch.export.export(layer, (u,)).module()
-    assert_close(exported(u), eager[0], msg=_named(f"torch.export keeps {surrogate}"))
 
 
 def _check_layer_of_neurons(neuron: Neuron, current: Tensor, other: Tensor) -> None:
     kind, before = type(neuron).__name__, copy.deepcopy(neuron.state_dict())
     current = current.requires_grad_()
     out = neuron(current)
-    _hold(
+    hold(
         out.shape == current.shape and out.dtype == current.dtype,
         f"{kind} keeps shape and dtype: {out.shape} {out.dtype} from {current.shape}",
     )
-    _check_edge(neuron.emits, out, kind)
+    check_edge(neuron.emits, out, kind)
     tensors = {"its input": current, **dict(neuron.named_parameters())}
-    loss = (out * _normal(out.shape, 10, out.dtype)).sum()
+    loss = (out * normal(out.shape, 10, out.dtype)).sum()
     grads = torch.autograd.grad(loss, list(tensors.values()), allow_unused=True)
     for (name, tensor), grad in zip(tensors.items(), grads, strict=True):
         reached = grad is not None and bool(grad.isfinite().all())
         everywhere = reached and bool(grad.any() if tensor is current else grad.all())
-        _hold(everywhere, f"{kind}: the gradient of {name} is finite and reaches it, got {grad}")
+        hold(everywhere, f"{kind}: the gradient of {name} is finite and reaches it, got {grad}")
     neuron(other)
     again = neuron(current)
-    _hold(torch.equal(again, out), f"{kind} keeps no state between calls: {again} after {out}")
-    assert_close(neuron.state_dict(), before, msg=_named(f"{kind} changes no buffer"))
-    _hold(torch.equal(neuron(current[:1]), out[:1]), f"{kind} treats samples apart")
-    _hold(torch.equal(neuron.eval()(current), out), f"{kind} does the same in eval mode")
+    hold(torch.equal(again, out), f"{kind} keeps no state between calls: {again} after {out}")
+    assert_close(neuron.state_dict(), before, msg=named(f"{kind} changes no buffer"))
+    hold(torch.equal(neuron(current[:1]), out[:1]), f"{kind} treats samples apart")
+    hold(torch.equal(neuron.eval()(current), out), f"{kind} does the same in eval mode")
 
 
 def _check_memory(neuron: TemporalNeuron, sequence: Tensor) -> None:
     kind, out = type(neuron).__name__, neuron.run(sequence)
-    _hold(out.shape == sequence.shape, f"{kind}.run keeps shape: {out.shape}, {sequence.shape}")
+    hold(out.shape == sequence.shape, f"{kind}.run keeps shape: {out.shape}, {sequence.shape}")
     prefix = neuron.run(sequence[:2])
-    assert_close(prefix, out[:2], msg=_named(f"no output of {kind} depends on a later step"))
+    assert_close(prefix, out[:2], msg=named(f"no output of {kind} depends on a later step"))
     one = neuron.run(sequence[:1])[0]
-    assert_close(one, neuron(sequence[0]), msg=_named(f"one step of {kind}.run is forward"))
+    assert_close(one, neuron(sequence[0]), msg=named(f"one step of {kind}.run is forward"))
     if isinstance(neuron, SteppedNeuron):
         state = None
         for current, expected in zip(sequence, out, strict=True):
             stepped, state = neuron.step(current, state)
-            assert_close(stepped, expected, msg=_named(f"{kind}.run is the sequence of its steps"))
-
-
-def _check_edge(emits: Edge, out: Tensor, where: str) -> None:
-    allowed = EDGE_VALUES.get(emits)
-    strange = [] if allowed is None else sorted(set(out.unique().tolist()) - set(allowed))
-    _hold(not strange, f"{where} declares {emits} edges {allowed} and emits {strange[:5]}")
+            assert_close(stepped, expected, msg=named(f"{kind}.run is the sequence of its steps"))
 
 
 def _check_seen(synapse: Synapse, weight: Tensor, reach: bool) -> None:
@@ -271,19 +179,19 @@ def _check_seen(synapse: Synapse, weight: Tensor, reach: bool) -> None:
     synapse.attach(weight)
     synapse = synapse.to(weight.dtype)
     seen = synapse(weight)
-    _hold(torch.equal(weight, given), f"{kind}.attach leaves the weight as it was")
-    _hold(
+    hold(torch.equal(weight, given), f"{kind}.attach leaves the weight as it was")
+    hold(
         seen.shape == weight.shape and seen.dtype == weight.dtype and bool(seen.isfinite().all()),
         f"{kind} keeps shape, dtype and finiteness: {seen} of {weight}",
     )
-    _hold(torch.equal(synapse.eval()(weight), synapse(weight)), f"{kind} sees the same twice")
+    hold(torch.equal(synapse.eval()(weight), synapse(weight)), f"{kind} sees the same twice")
     values = max(len(channel.unique()) for channel in seen)
-    _hold(synapse.bits > 16 or values <= 2**synapse.bits, f"{values} values in {synapse.bits} bits")
-    loss = (seen * _normal(seen.shape, 11, seen.dtype)).sum()
+    hold(synapse.bits > 16 or values <= 2**synapse.bits, f"{values} values in {synapse.bits} bits")
+    loss = (seen * normal(seen.shape, 11, seen.dtype)).sum()
     for name, value in {"weight": weight, **dict(synapse.named_parameters())}.items():
         (grad,) = torch.autograd.grad(loss, value, retain_graph=True, allow_unused=not reach)
         finite = grad is None or bool(grad.isfinite().all())
-        _hold(finite and (not reach or bool(grad.any())), f"{kind}: gradient of {name} is {grad}")
+        hold(finite and (not reach or bool(grad.any())), f"{kind}: gradient of {name} is {grad}")
 
 
 def _check_training(model: nn.Module, batch: Tensor, other: Tensor, classes: int) -> None:
@@ -302,19 +210,19 @@ def _check_training(model: nn.Module, batch: Tensor, other: Tensor, classes: int
     logits = model(batch)
     for hook in hooks:
         hook.remove()
-    _hold(logits.shape == (len(batch), classes), f"logits are (N, {classes}), got {logits.shape}")
-    _hold(bool(seen), "a spiking model has neurons, and its forward pass runs them")
+    hold(logits.shape == (len(batch), classes), f"logits are (N, {classes}), got {logits.shape}")
+    hold(bool(seen), "a spiking model has neurons, and its forward pass runs them")
     for name, emits, out in seen:
-        _check_edge(emits, out, name)
-    (logits * _normal(logits.shape, 12, logits.dtype)).sum().backward()
+        check_edge(emits, out, name)
+    (logits * normal(logits.shape, 12, logits.dtype)).sum().backward()
     for name, parameter in model.named_parameters():
         grad = parameter.grad
         reached = grad is not None and bool(grad.isfinite().all()) and bool(grad.any())
-        _hold(reached, f"every parameter gets a gradient, {name} {tuple(parameter.shape)}: {grad}")
+        hold(reached, f"every parameter gets a gradient, {name} {tuple(parameter.shape)}: {grad}")
     model(other)
-    assert_close(model(batch), logits, msg=_named("a training batch leaves no state behind"))
+    assert_close(model(batch), logits, msg=named("a training batch leaves no state behind"))
 
 
 def _check_round_trip(model: nn.Module, fresh: nn.Module, x: Tensor) -> None:
     fresh.load_state_dict(load(save(model.state_dict())))
-    assert_close(fresh(x), model(x), rtol=0, atol=0, msg=_named("safetensors keep the state dict"))
+    assert_close(fresh(x), model(x), rtol=0, atol=0, msg=named("safetensors keep the state dict"))

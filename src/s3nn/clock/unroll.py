@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import copy
 
+import torch
 from torch import Tensor, nn
 
-from s3nn.errors import UsageError
+from s3nn.errors import UnsupportedError, UsageError
 from s3nn.graph.ir import Edge
 from s3nn.neurons.base import Neuron, TemporalNeuron
 
@@ -48,7 +49,7 @@ class Unroll(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         current = self.encode(x)
-        every_step = current.repeat(self.steps, *[1] * (current.ndim - 1))
+        every_step = torch.cat([current] * self.steps)
         logits: Tensor = self.readout(self.features(every_step))
         return logits.unflatten(0, (self.steps, -1)).mean(0)
 
@@ -67,6 +68,13 @@ def unroll(model: nn.Module, steps: int) -> nn.Module:
     model = copy.deepcopy(model)
     if steps == 1:
         return model
+    missing = {"encode", "features", "readout"} - {name for name, _ in model.named_children()}
+    if missing:
+        raise UnsupportedError(
+            f"unrolling a model without {', '.join(sorted(missing))}",
+            type(model).__name__,
+            "derive it from s3nn.models.SpikingModel",
+        )
     temporal = [n for n, m in model.named_modules() if isinstance(m, TemporalNeuron)]
     if not temporal and any(isinstance(m, Neuron) for m in model.modules()):
         raise UsageError(

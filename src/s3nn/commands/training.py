@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from s3nn.commands.flags import parse
+from s3nn.commands.terminal import make_console
 from s3nn.config import Data, Fit, Model, Optim, Run
 from s3nn.errors import UsageError
 from s3nn.recipes import find_recipe
@@ -82,18 +83,16 @@ def _recipe(command: str, words: list[str]) -> tuple[Run, list[str]]:
         raise UsageError(f"s3nn {command} needs a recipe: see `s3nn list recipes`")
     name, *rest = words
     if name.endswith(".json") or Path(name).is_dir():
-        from s3nn.train.folder import describe
+        from s3nn.training.folder import describe
 
         return describe(Path(name)).run, rest
     return find_recipe(name), rest
 
 
 def _show(result: Result, folder: Path) -> None:
-    from rich.console import Console
-
     from s3nn.report import console_table
 
-    Console().print(console_table(result))
+    make_console().print(console_table(result))
     for failure in result.failures:
         print(f"failed: {failure.row}, seed {failure.seed}: {failure.error}", file=sys.stderr)
     print(f"{folder / 'report.html'}")

@@ -1,1 +1,1 @@
-"""Whole experiments: train a run and measure it, compare it with its twins, use what was trained."""
+"""Whole experiments: train and measure a run, compare it with its twins, open it again."""

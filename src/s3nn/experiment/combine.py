@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from statistics import fmean
 
-from s3nn.report.interval import measure_of
+from s3nn.report import measure
 from s3nn.report.schema import Curves, Layer, Measure, Row
 
 
@@ -39,7 +39,7 @@ def combine(rows: Sequence[Row]) -> Row:
 
 
 def _over(measures: Sequence[Measure]) -> Measure:
-    return measure_of([value for m in measures for value in m.per_seed])
+    return measure([value for m in measures for value in m.per_seed])
 
 
 def _mean_dict(dicts: Sequence[dict[str, float]]) -> dict[str, float]:

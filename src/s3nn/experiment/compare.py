@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
@@ -10,13 +11,19 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from s3nn.config import Run
+from s3nn.energy import rivals
 from s3nn.errors import S3nnError, TrainingError, UsageError
-from s3nn.experiment.combine import combine, merge_details, with_rivals
-from s3nn.experiment.train import train
-from s3nn.experiment.write import write_result
-from s3nn.report.schema import Failure, Result, Row, read_result
-from s3nn.rows import DEFAULT_ROWS, with_row
+from s3nn.experiment.combine import combine
+from s3nn.experiment.measure import rival_of
+from s3nn.experiment.train import DETAILS, command_line, read_counts, train, write_arrays
+from s3nn.report import read_result, write_report, write_result
+from s3nn.report.schema import Failure, Result, Row
+from s3nn.rows import DEFAULT_ROWS, row_of, with_row
+from s3nn.training.folder import describe
 
 
 @dataclass(frozen=True)
@@ -48,33 +55,24 @@ def compare(
     Raises ``UsageError`` for rows or seeds that cannot be right, and ``TrainingError`` when no row
     could be trained.
     """
-    folder = Path(out) if out is not None else Path("runs") / f"compare-{run.recipe}"
+    folder = Path(out) if out is not None else default_folder(run)
     numbers = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
     cells = plan(run, rows, numbers, folder)
     failures = _train_all(cells, jobs, progress)
     failed = {(failure.row, failure.seed) for failure in failures}
-    done = [c for c in cells if (c.row, c.seed) not in failed]
+    done = [cell for cell in cells if (cell.row, cell.seed) not in failed]
     if not done:
         raise TrainingError(f"no row could be trained; the first says: {failures[0].error}")
-    results = {(c.row, c.seed): read_result(c.folder) for c in done}
-    combined: list[Row] = []
-    for name in rows:
-        of_row = [results[name, seed].rows[0] for seed in numbers if (name, seed) in results]
-        if of_row:
-            combined.append(replace(combine(of_row), name=name))
-    firsts = {c.row: c.folder for c in reversed(done)}
-    first = results[done[0].row, done[0].seed]
-    result = replace(
-        first,
-        command=" ".join(["s3nn", *sys.argv[1:]]) if sys.argv[1:2] == ["compare"] else "",
-        recipe=run.recipe,
-        seeds=tuple(numbers),
-        failures=tuple(failures),
-        rows=tuple(with_rivals(combined, firsts)),
-        shows=(),
-    )
-    write_result(folder, result, merge_details(firsts))
-    return result
+    result = _assemble(run, rows, numbers, done, failures)
+    firsts = {cell.row: cell.folder for cell in reversed(done)}
+    write_arrays(folder / DETAILS, _arrays(firsts))
+    write_result(folder, _with_rivals(result, firsts))
+    write_report(folder)
+    return read_result(folder)
+
+
+def default_folder(run: Run) -> Path:
+    return Path("runs") / f"compare-{run.recipe or run.model.name}"
 
 
 def plan(run: Run, rows: Sequence[str], seeds: Sequence[int], folder: Path) -> list[Cell]:
@@ -90,6 +88,50 @@ def plan(run: Run, rows: Sequence[str], seeds: Sequence[int], folder: Path) -> l
         for seed in seeds
         for row in rows
     ]
+
+
+def _assemble(
+    run: Run, names: Sequence[str], seeds: Sequence[int], done: list[Cell], failures: list[Failure]
+) -> Result:
+    results = {(cell.row, cell.seed): read_result(cell.folder) for cell in done}
+    rows: list[Row] = []
+    for name in names:
+        of_row = [results[name, seed].rows[0] for seed in seeds if (name, seed) in results]
+        if of_row:
+            rows.append(replace(combine(of_row), name=name))
+    return replace(
+        results[done[0].row, done[0].seed],
+        command=command_line(),
+        recipe=run.recipe,
+        seeds=tuple(seeds),
+        failures=tuple(failures),
+        rows=tuple(rows),
+    )
+
+
+def _with_rivals(result: Result, folders: dict[str, Path]) -> Result:
+    """The spiking rows held against the integer form of the measured ReLU row, if there is one."""
+    if "relu" not in folders:
+        return result
+    relu = read_counts(folders["relu"])
+    rows = [
+        replace(row, rivals=tuple(map(rival_of, rivals(read_counts(folders[row.name]), relu))))
+        if row.spikes
+        else row
+        for row in result.rows
+    ]
+    return replace(result, rows=tuple(rows))
+
+
+def _arrays(folders: dict[str, Path]) -> dict[str, NDArray[np.generic]]:
+    """The arrays of every row's first seed under the row's name; the images are the same."""
+    arrays: dict[str, NDArray[np.generic]] = {}
+    for row, folder in folders.items():
+        own = row_of(describe(folder).run)
+        with np.load(folder / DETAILS, allow_pickle=False) as archive:
+            for key in archive.files:
+                arrays[key.replace(f"/{own}", f"/{row}", 1)] = archive[key]
+    return arrays
 
 
 def _train_all(cells: Sequence[Cell], jobs: int, progress: bool) -> list[Failure]:
@@ -141,8 +183,12 @@ def _outcome(connection: Connection, process: ForkServerProcess) -> str | None:
 
 
 def _train_cell(cell: Cell, connection: Connection, progress: bool) -> None:
+    """In the cell's process: train, then send the error, or None."""
     try:
         train(cell.run, cell.folder, progress=progress)
         connection.send(None)
-    except (S3nnError, OSError, RuntimeError, ValueError, MemoryError) as error:
+    except S3nnError as error:
+        connection.send(str(error))
+    except Exception as error:
+        traceback.print_exc()
         connection.send(f"{type(error).__name__}: {error}")

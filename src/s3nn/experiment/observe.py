@@ -31,7 +31,9 @@ class Histogram:
     counts: NDArray[np.int64]
 
 
-def logits_of(network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+def logits_of(
+    network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]
+) -> tuple[Tensor, Tensor]:
     """Logits (N, classes) and labels (N,) of all batches, in eval mode and 32 bits."""
     network.eval()
     outputs, labels = [], []
@@ -87,13 +89,15 @@ def threshold_of(neuron: nn.Module) -> float:
 @contextmanager
 def _hooks(network: nn.Module, watch: Any, emits: Edge | None = None) -> Iterator[None]:
     """Forward hooks on spiking layers; a scanned neuron is watched through its scan."""
-    handles = []
-    for name, module in network.named_modules():
-        scanned = name.rpartition(".")[0]
-        inside = bool(scanned) and isinstance(network.get_submodule(scanned), Scan)
-        if isinstance(module, (Neuron, Scan)) and not inside and module.emits.binary:
-            if emits is None or module.emits is emits:
-                handles.append(module.register_forward_hook(watch(name)))
+    scans = {name for name, module in network.named_modules() if isinstance(module, Scan)}
+    handles = [
+        module.register_forward_hook(watch(name))
+        for name, module in network.named_modules()
+        if isinstance(module, (Neuron, Scan))
+        and name.rpartition(".")[0] not in scans
+        and module.emits.binary
+        and emits in (None, module.emits)
+    ]
     try:
         yield
     finally:

@@ -2,61 +2,105 @@
 
 from __future__ import annotations
 
-import resource
-import shlex
+import json
+import os
 import sys
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from s3nn.config import Run
-from s3nn.experiment.measure import measure, write_details
+from s3nn.energy import Counts
+from s3nn.errors import RunFolderError
+from s3nn.experiment.measure import Measured, measure, price_lists
 from s3nn.experiment.trained import load_data
-from s3nn.files import write_text
-from s3nn.report import write_report
-from s3nn.report.schema import Data, PriceList, Result, Row, dump_result, read_result
+from s3nn.files import replacing, write_text
+from s3nn.report import read_result, write_report
+from s3nn.report.files import write_result
+from s3nn.report.schema import Data, Result
 from s3nn.rows import row_of
-from s3nn.train.fit import Processes, data_description, fit
+from s3nn.training.fit import Processes, data_description, fit
+from s3nn.training.folder import RESULT, claim
 from s3nn.versions import host, versions
+
+DETAILS, COUNTS = "details.npz", "counts.json"
 
 
 def train(run: Run, out: Path | str | None = None, *, progress: bool = True) -> Result:
     """Train ``run`` in the folder ``out`` (default ``runs/RECIPE-sSEED``), measure it, report it.
 
-    The network is picked on the validation split; the test split is read once.  A folder that
+    The epoch is picked on the validation split and the test split is read once.  A folder that
     holds this run begun is resumed from its last epoch; finished, its result is read back.
 
-    Returns the ``Result`` that result.json holds, with one row.  Raises ``UsageError`` for what
-    cannot be right and ``TrainingError`` when the loss stops being finite.
+    Returns the ``Result`` of one row that result.json holds.  Raises ``UsageError`` for what cannot
+    be right and ``TrainingError`` when the loss stops being finite.
     """
-    folder = Path(out) if out is not None else default_folder(run)
     run.check()
-    if (folder / "result.json").is_file() and (folder / "run.json").is_file():
-        from s3nn.train.folder import claim
-
-        claim(folder, run)
+    folder = Path(out) if out is not None else default_folder(run)
+    if claim(folder, run) and (folder / RESULT).is_file():
         return read_result(folder)
     data = load_data(run)
     fitted = fit(run, folder, data, progress=progress)
-    peak = peak_memory_bytes()
-    if Processes.here().rank != 0:
-        return read_nothing(run)
-    name = row_of(run)
-    row, details = measure(name, run, fitted, data, peak_mem_bytes=peak)
-    write_details(folder, name, details)
-    result = assemble(run, data_description(data), (run.seed,), (row,))
-    write_text(folder / "result.json", dump_result(result))
-    write_report(folder)
+    measured = measure(row_of(run), run, fitted.network, data, fitted.history)
+    result = Result(
+        command=command_line(),
+        recipe=run.recipe,
+        data=result_data(data_description(data)),
+        seeds=(run.seed,),
+        versions=versions(),
+        host=host(torch.get_num_threads(), gpu_name()),
+        shows=(),
+        failures=(),
+        rows=(measured.row,),
+        price_lists=price_lists(),
+    )
+    if Processes.here().rank == 0:
+        _write(folder, result, measured)
     return result
+
+
+def _write(folder: Path, result: Result, measured: Measured) -> None:
+    """result.json goes last: a folder that has it has everything."""
+    write_text(folder / COUNTS, json.dumps(measured.counts.to_json(), indent=1) + "\n")
+    write_arrays(folder / DETAILS, measured.arrays)
+    write_result(folder, result)
+    write_report(folder)
+
+
+def write_arrays(path: Path, arrays: dict[str, NDArray[np.generic]]) -> None:
+    with replacing(path) as file:
+        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+
+
+def read_counts(folder: Path) -> Counts:
+    """The exact counts of a finished run; a missing or damaged file is a ``RunFolderError``."""
+    path = folder / COUNTS
+    try:
+        return Counts.from_json(json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise RunFolderError(f"{folder} is no finished run: it has no {COUNTS}") from None
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise RunFolderError(f"{path} is damaged ({error}): train the run again") from error
 
 
 def default_folder(run: Run) -> Path:
     return Path("runs") / f"{run.recipe or run.model.name}-s{run.seed}"
 
 
-def peak_memory_bytes() -> int:
-    """The most memory held: of the GPU where there is one, else of this process."""
-    if torch.cuda.is_available() and torch.cuda.max_memory_allocated() > 0:
-        return int(torch.cuda.max_memory_allocated())
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+def command_line() -> str:
+    """The command that is running, if it is one of ours."""
+    name = os.path.basename(sys.argv[0])
+    ours = name in ("s3nn", "__main__.py")
+    return " ".join(["s3nn", *sys.argv[1:]]) if ours else "s3nn (Python API)"
+
+
+def gpu_name() -> str | None:
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else None
+
+
+def result_data(description: dict[str, Any]) -> Data:
+    names = ("name", "checksum", "splits", "source", "licence")
+    return Data(**{k: description[k] for k in names}, classes=tuple(description["classes"]))

@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from s3nn.config import Run
 from s3nn.data import DataSet, load
 from s3nn.data.base import Shape
+from s3nn.data.batches import normalise
 from s3nn.errors import RunFolderError
-from s3nn.train.build import build_model
-from s3nn.train.folder import describe, read_weights
+from s3nn.training.build import build_model
+from s3nn.training.folder import describe, read_weights
 
 
 @dataclass(frozen=True)
@@ -28,15 +29,12 @@ class Trained:
     std: tuple[float, ...]
     checksum: str
 
-    def normalise(self, images: Tensor) -> Tensor:
-        """uint8 images (N, C, H, W) as the network takes them: float32, zero mean, unit variance."""
-        mean, std = (torch.tensor(v).view(1, -1, 1, 1) for v in (self.mean, self.std))
-        return (images.float() / 255 - mean) / std
-
     def predict(self, images: Tensor) -> Tensor:
         """Class probabilities (N, classes) of uint8 images (N, C, H, W)."""
         with torch.inference_mode():
-            probabilities: Tensor = self.network(self.normalise(images)).float().softmax(1)
+            probabilities: Tensor = (
+                self.network(normalise(images, self.mean, self.std)).float().softmax(1)
+            )
         return probabilities
 
     def data(self) -> DataSet:

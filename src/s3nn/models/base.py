@@ -71,9 +71,7 @@ class Parts:
 
     def linear(self, f_in: int, f_out: int, *, end: bool = False) -> nn.Sequential:
         """A fully connected layer and its batch-norm."""
-        return nn.Sequential(
-            SynapticLinear(self._synapse(end), f_in, f_out), nn.BatchNorm1d(f_out)
-        )
+        return nn.Sequential(SynapticLinear(self._synapse(end), f_in, f_out), nn.BatchNorm1d(f_out))
 
     def readout(self, f_in: int, classes: int) -> SynapticLinear:
         """The plain linear layer that gives the logits."""

@@ -15,12 +15,16 @@ def make_neuron(spec: Spec | str, channels: int) -> Neuron:
     S3(alpha=5, beta=1.0)
     """
     spec = Spec.parse(spec) if isinstance(spec, str) else spec
-    items = tuple(
-        (key, SURROGATES.build(value) if key == "surrogate" and isinstance(value, Spec) else value)
-        for key, value in spec.items
-    )
+    items = tuple((key, _option(key, value)) for key, value in spec.items)
     neuron: Neuron = NEURONS.build(Spec(spec.name, items), channels=channels)
     return neuron
+
+
+def _option(key: str, value: Any) -> Any:
+    """A surrogate is built; any other bare word stands for itself: ``lif(reset=soft)``."""
+    if key == "surrogate" and isinstance(value, (Spec, str)):
+        return SURROGATES.build(value)
+    return value.name if isinstance(value, Spec) and not value.items else value
 
 
 def __getattr__(name: str) -> Any:

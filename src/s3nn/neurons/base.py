@@ -120,9 +120,7 @@ class Threshold(nn.Module):
         return theta.view(-1, *[1] * (u.ndim - 2)) if theta.ndim else theta
 
 
-def threshold_of(
-    value: float, learn: bool, per_channel: bool, channels: int | None
-) -> Threshold:
+def threshold_of(value: float, learn: bool, per_channel: bool, channels: int | None) -> Threshold:
     """The threshold that a neuron's options describe."""
     if per_channel and channels is None:
         raise UsageError("per_channel thresholds need the number of channels: pass channels=C")

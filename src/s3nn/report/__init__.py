@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from s3nn.report.console import console_table
+    from s3nn.report.files import write_result
     from s3nn.report.html import page
     from s3nn.report.interval import measure
     from s3nn.report.merging import merge
@@ -32,6 +33,7 @@ __all__ = [
     "read_result",
     "write_merged_report",
     "write_report",
+    "write_result",
 ]
 
 _HOME = {
@@ -45,6 +47,7 @@ _HOME = {
     "read_result": "schema",
     "write_merged_report": "write",
     "write_report": "write",
+    "write_result": "files",
 }
 
 

@@ -91,6 +91,8 @@ def _decode_union(kinds: tuple[Any, ...], value: Any, where: str) -> Any:
     not_a_number = isinstance(value, float) and not math.isfinite(value)
     if NoneType in kinds and (value is None or not_a_number):
         return None
+    if type(value) in kinds and not not_a_number:
+        return value
     choices = [kind for kind in kinds if kind is not NoneType]
     for kind in choices:
         try:

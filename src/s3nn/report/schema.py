@@ -137,11 +137,16 @@ class Lint:
 
 @dataclass(frozen=True)
 class Rival:
-    """The same architecture without spikes; below the break-even firing rate spikes win."""
+    """The same architecture without spikes; below the break-even firing rate spikes win.
+
+    ``own_energy_pj`` is the row's energy with weights of the rival's bits.  A break-even rate of 0
+    means never, of 1 always.  All by price list.
+    """
 
     name: str
     energy_pj: dict[str, float]
-    break_even_firing_rate: float | None
+    own_energy_pj: dict[str, float]
+    break_even_firing_rate: dict[str, float]
 
 
 @dataclass(frozen=True)

@@ -103,25 +103,28 @@ def lint_sheet(result: Result) -> Sheet | None:
 
 def rival_sheet(result: Result) -> Sheet | None:
     """Each spiking row against the same architecture without spikes."""
-    names = price_lists(result)
     lines = []
     for row in result.rows:
         for rival in row.rivals:
-            rate = units.percent_text(row.firing_rate)
-            even = units.percent_text(rival.break_even_firing_rate)
-            shares = [_ratio(row.energy_pj.get(n), rival.energy_pj.get(n)) for n in names]
-            lines.append((row.name, rival.name, rate, even, *shares))
+            for name, theirs in rival.energy_pj.items():
+                ours, even = rival.own_energy_pj[name], rival.break_even_firing_rate[name]
+                lines.append(
+                    (
+                        *(row.name, rival.name, name),
+                        *(units.energy_text(ours), units.energy_text(theirs), _ratio(ours, theirs)),
+                        *(units.percent_text(row.firing_rate), units.percent_text(even)),
+                    )
+                )
     if not lines:
         return None
     return Sheet(
         "Against the honest rival",
-        ("row", "rival", "fires", "break-even", *names),
+        ("row", "rival", "prices", "row costs", "rival costs", "ratio", "fires", "break-even"),
         tuple(lines),
-        words=2,
+        words=3,
         anchor="rivals",
-        caption="The same architecture without spikes. Energy is the row's over the rival's: "
-        "below 1 × spikes win. Were the row to fire at the break-even rate, both would cost the "
-        "same.",
+        caption="The same architecture without spikes, at as many bits. Below 1 × spikes win. Were "
+        "the row to fire at the break-even rate, both would cost the same; 0 % is never, 100 % always.",
     )
 
 

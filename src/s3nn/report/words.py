@@ -85,19 +85,17 @@ def _spikes(row: Row) -> list[str]:
 
 
 def _rival(result: Result, row: Row) -> list[str]:
-    name = next(iter(price_lists(result)), None)
-    for rival in row.rivals:
-        if name is None or name not in rival.energy_pj or name not in row.energy_pj:
-            continue
-        theirs, ours = rival.energy_pj[name], row.energy_pj[name]
+    """The first rival under its first price list: who costs less, and where they would be even."""
+    for rival in row.rivals[:1]:
+        name = next(iter(rival.energy_pj))
+        theirs, ours = rival.energy_pj[name], rival.own_energy_pj[name]
         verdict = "costs less" if theirs < ours else "costs more"
         said = (
-            f"Its honest rival ({rival.name}) {verdict} by the {name} prices "
-            f"({units.energy_text(theirs)} against {units.energy_text(ours)})"
+            f"Its honest rival ({rival.name}) {verdict} than it does with as many bits, by the "
+            f"{name} prices ({units.energy_text(theirs)} against {units.energy_text(ours)})"
         )
-        if rival.break_even_firing_rate is not None:
-            rate = units.percent_text(rival.break_even_firing_rate)
-            said += f"; the break-even firing rate is {rate}"
+        even = rival.break_even_firing_rate[name]
+        said += f"; the break-even firing rate is {units.percent_text(even)}"
         return [f"{said}."]
     return []
 

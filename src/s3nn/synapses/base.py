@@ -17,8 +17,8 @@ class Synapse(nn.Module, ABC):
     bits: int = 32
     scales: int = 0
 
-    def attach(self, weight: Tensor) -> None:  # noqa: B027  (most synapses need nothing of it)
-        """Prepare for ``weight``, once, right after it was initialised."""
+    def attach(self, weight: Tensor) -> None:
+        """Prepare for ``weight``, right after it was initialised or taken from another layer."""
 
     @abstractmethod
     def forward(self, weight: Tensor) -> Tensor:
@@ -33,7 +33,7 @@ class Synapse(nn.Module, ABC):
 
 
 class SynapticConv2d(nn.Conv2d):
-    """A convolution without bias whose weights are seen through a synapse.
+    """A convolution whose weights are seen through a synapse.
 
     Input (N, C_in, H, W), output (N, C_out, H', W'); see ``torch.nn.Conv2d`` for the sizes.
     """
@@ -43,20 +43,21 @@ class SynapticConv2d(nn.Conv2d):
         synapse: Synapse,
         in_channels: int,
         out_channels: int,
-        kernel_size: int,
-        stride: int = 1,
-        padding: int = 0,
+        kernel_size: int | tuple[int, int],
+        stride: int | tuple[int, int] = 1,
+        padding: int | str | tuple[int, int] = 0,
         groups: int = 1,
+        bias: bool = False,
     ) -> None:
         super().__init__(
-            in_channels, out_channels, kernel_size, stride, padding, groups=groups, bias=False
+            in_channels, out_channels, kernel_size, stride, padding, groups=groups, bias=bias
         )
         nn.init.kaiming_normal_(self.weight, mode="fan_out", nonlinearity="relu")
         self.synapse = synapse
         synapse.attach(self.weight)
 
     def forward(self, input: Tensor) -> Tensor:
-        return self._conv_forward(input, self.synapse(self.weight), None)
+        return self._conv_forward(input, self.synapse(self.weight), self.bias)
 
 
 class SynapticLinear(nn.Linear):

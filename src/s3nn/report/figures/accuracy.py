@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from matplotlib.transforms import Bbox
 
-from s3nn.report.figures.canvas import draw
+from s3nn.report.figures.canvas import draw, settle
 from s3nn.report.figures.labels import label_points
 from s3nn.report.palette import looks
 from s3nn.report.schema import Result
@@ -32,7 +32,7 @@ def accuracy_against_energy(result: Result, price_list: str) -> str:
         axes.set_xlabel("energy per inference")
         axes.set_ylabel("test accuracy, %")
         axes.margins(y=0.2)
-        figure.draw_without_rendering()
+        settle(figure)
         taken = [_box(axes, x, y, rows[i].accuracy.ci95) for i, (x, y) in enumerate(points)]
         label_points(axes, points, [row.name for row in rows], taken)
 

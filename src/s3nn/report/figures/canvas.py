@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import blake2s
 from html import escape
 from io import StringIO
 from typing import Any
@@ -46,23 +49,53 @@ _STYLE: dict[Any, Any] = {
 }
 
 
+@dataclass(frozen=True)
+class Margins:
+    """Pixels around the axes; where they are known, no layout has to be solved."""
+
+    left: float
+    bottom: float
+    right: float
+    top: float
+
+
 def draw(
-    label: str, width_px: float, height_px: float, paint: Callable[[Figure, Axes], None]
+    label: str,
+    width_px: float,
+    height_px: float,
+    paint: Callable[[Figure, Axes], None],
+    margins: Margins | None = None,
 ) -> str:
     """Let ``paint`` draw on one pair of axes and return the SVG, ``label`` being its alt text.
 
     One unit of the SVG is one CSS pixel; text stays text, in the font of the page.
     """
-    with matplotlib.rc_context(_STYLE):
-        figure = Figure(figsize=(width_px / 72, height_px / 72), dpi=72, layout="constrained")
+    with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
+        # the page's font writes the text; matplotlib's only measures it
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        figure = Figure(figsize=(width_px / 72, height_px / 72), dpi=72)
+        figure.set_layout_engine("constrained" if margins is None else "none")
         FigureCanvasAgg(figure)
         figure.patch.set_alpha(0)
         axes = figure.subplots()
         axes.patch.set_alpha(0)
+        if margins is not None:
+            figure.subplots_adjust(
+                left=margins.left / width_px,
+                bottom=margins.bottom / height_px,
+                right=1 - margins.right / width_px,
+                top=1 - margins.top / height_px,
+            )
         paint(figure, axes)
         out = StringIO()
         figure.savefig(out, format="svg", metadata={"Date": None}, dpi=72)
     return _inline(out.getvalue(), label, width_px, height_px)
+
+
+def settle(figure: Figure) -> None:
+    """Solve the layout now and keep it: what is measured from here on stays true."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
 
 
 def width_of(figure: Figure, text: str, size: float = 11) -> float:
@@ -97,7 +130,7 @@ def _inline(svg: str, label: str, width_px: float, height_px: float) -> str:
     body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
     body = re.sub(r"<!--.*?-->", "", body, flags=re.DOTALL)
     body = body.replace("xlink:href", "href")
-    body = _unique_ids(body, re.sub(r"[^a-z0-9]+", "-", label.lower()).strip("-"))
+    body = _unique_ids(body, f"f{blake2s(label.encode(), digest_size=5).hexdigest()}")
     body = re.sub(r"'DejaVu Sans'(, [^;\"]*)?", "var(--figure-font, sans-serif)", body)
     body = re.sub(r"\s*\n\s*", "\n", body)
     return (

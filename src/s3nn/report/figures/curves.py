@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from numpy.typing import NDArray
 
-from s3nn.report.figures.canvas import draw, spread, width_of
+from s3nn.report.figures.canvas import draw, settle, spread, width_of
 from s3nn.report.palette import Tone, looks
 from s3nn.report.schema import Curves, Result
 
@@ -82,13 +82,14 @@ def _name_ends(
     room = max(width_of(figure, name, 10) for name in tones) + 14
     axes.set_xlim(right=max(last, 1) * (1 + room / max(360 - room, 60)))
     axes.set_xticks([tick for tick in axes.get_xticks() if 0 <= tick <= last])
-    figure.draw_without_rendering()
+    settle(figure)
     frame = axes.bbox
     heights = spread([axes.transData.transform(end)[1] for end in ends], 13)
-    down = max(0.0, max(heights) - frame.y1 + 4)
+    over, under = max(heights) - frame.y1 + 4, frame.y0 + 6 - min(heights)
+    shift = -over if over > 0 else max(0.0, under)
     right = (axes.transData.transform((last, 1))[0] + 9 - frame.x0) / frame.width
     for (name, tone), height in zip(tones.items(), heights, strict=True):
-        at = (right, (height - down - frame.y0) / frame.height)
+        at = (right, (height + shift - frame.y0) / frame.height)
         text = axes.text(*at, name, transform=axes.transAxes, va="center", fontsize=10)
         text.set_color(tone.placeholder)
         text.set_in_layout(False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
-from matplotlib.text import Annotation
+from matplotlib.text import Annotation, Text
 from matplotlib.transforms import Bbox
 
 from s3nn.report.palette import MUTED
@@ -31,7 +31,7 @@ def label_points(
         for reach in _REACH:
             for side in _SIDES:
                 note = _annotate(axes, point, text, side, reach)
-                cost = _cost(note.get_window_extent(), boxes, axes.bbox)
+                cost = _cost(box_of(note), boxes, axes.bbox)
                 if best is None or cost < best[0]:
                     if best is not None:
                         best[1].remove()
@@ -43,9 +43,15 @@ def label_points(
             if best is not None and best[0] == 0:
                 break
         assert best is not None, "there is always a first candidate"
-        boxes.append(best[1].get_window_extent())
+        boxes.append(box_of(best[1]))
         placed.append(best[1])
     return placed
+
+
+def box_of(note: Annotation) -> Bbox:
+    """The pixels of the text alone, without the line that leads to its point."""
+    note.get_window_extent()  # moves the text to its place, which Text alone does not
+    return Text.get_window_extent(note)
 
 
 def _annotate(

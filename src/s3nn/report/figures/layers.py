@@ -50,7 +50,6 @@ def energy_by_layer(result: Result, price_list: str) -> str:
     rows = [row for row in result.rows if row.energy_pj.get(price_list, 0) > 0]
 
     def paint(figure: Figure, axes: Axes) -> None:
-        figure.draw_without_rendering()
         for i, row in enumerate(rows):
             start = 0.0
             whole = sum(layer.energy_pj.get(price_list, 0) for layer in row.layers) or 1.0
@@ -85,7 +84,7 @@ def _name(
 ) -> None:
     """The layer's name inside its segment, where it fits."""
     room = 270 * share / 100 - 6
-    if width_of(figure, layer.name, 9.5) > room:
+    if room < 10 or width_of(figure, layer.name, 9.5) > room:
         return
     color = PAPER.placeholder if analog else INK.placeholder
     axes.text(start + share / 2, i, layer.name, ha="center", va="center", color=color, fontsize=9.5)

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from s3nn.report.figures.canvas import draw
+from s3nn.report.figures.canvas import Margins, draw
 from s3nn.report.palette import INK, MUTED, tone_of
 from s3nn.report.schema import Potentials, Result, Row
 
@@ -38,7 +38,7 @@ def potential_histogram(result: Result, row: Row, potentials: Potentials) -> str
         axes.set_xlabel(f"{potentials.layer}: u")
 
     label = f"Membrane potential of {row.name}, layer {potentials.layer}"
-    return draw(label, 236, 158, paint)
+    return draw(label, 236, 158, paint, Margins(left=8, bottom=36, right=8, top=4))
 
 
 def _surrogate(axes: Axes, row: Row, top: float) -> None:

@@ -22,11 +22,11 @@ from s3nn.config import Fit, Run
 from s3nn.data import DataSet
 from s3nn.data.batches import Batches
 from s3nn.errors import RunFolderError, UsageError
-from s3nn.train import folder as files
-from s3nn.train.build import build_model
-from s3nn.train.callbacks import BEST, LAST, History, WholeCheckpoints, checkpoints
-from s3nn.train.learner import Learner
-from s3nn.train.progress import progress_callback
+from s3nn.training import folder as files
+from s3nn.training.build import build_model
+from s3nn.training.callbacks import BEST, LAST, History, WholeCheckpoints, checkpoints
+from s3nn.training.learner import Learner
+from s3nn.training.progress import progress_callback
 from s3nn.versions import versions
 
 _PRECISION: dict[str, Literal["32-true", "bf16-mixed", "16-mixed"]] = {
@@ -133,7 +133,7 @@ def _train(
 ) -> None:
     if run.fit.threads is not None:
         torch.set_num_threads(run.fit.threads)
-    network.to(memory_format=torch.channels_last)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     train, validation = batches(run, data, processes)
     classes = len(data.spec.classes)
     learner = Learner(network, run.optim, train, validation, classes=classes, seed=run.seed)
@@ -171,7 +171,7 @@ def _train(
 
 def batches(run: Run, data: DataSet, processes: Processes) -> tuple[Batches, Batches]:
     """The training batches, shuffled and augmented, and the validation batches as they are."""
-    spec, share = data.spec, {"rank": processes.rank, "world": processes.world}
+    spec, rank, world = data.spec, processes.rank, processes.world
     train = Batches(
         data.train,
         batch_size=run.data.batch,
@@ -182,10 +182,16 @@ def batches(run: Run, data: DataSet, processes: Processes) -> tuple[Batches, Bat
         shuffle=True,
         drop_last=True,
         seed=run.seed,
-        **share,
+        rank=rank,
+        world=world,
     )
     validation = Batches(
-        data.validation, batch_size=EVALUATION_BATCH, mean=spec.mean, std=spec.std, **share
+        data.validation,
+        batch_size=EVALUATION_BATCH,
+        mean=spec.mean,
+        std=spec.std,
+        rank=rank,
+        world=world,
     )
     return train, validation
 
@@ -218,6 +224,7 @@ def _quiet_lightning() -> Iterator[None]:
             ".*lr_scheduler.step.*",
             ".*weights_only.*",
             ".*tensorboard.*",
+            ".*isinstance\\(treespec, LeafSpec\\).*",
         ):
             warnings.filterwarnings("ignore", message=message)
         try:

@@ -1,10 +1,10 @@
 """A run folder: run.json, checkpoints while training, and what training left when it was done.
 
-    run.json           the resolved run, its seed, the versions, the data's checksum
-    metrics.jsonl      one line an epoch
-    last.ckpt          to resume from; best.ckpt: the best epoch so far
-    model.safetensors  the weights that validation picked
-    result.json, report.html, report.md, details.npz
+run.json           the resolved run, its seed, the versions, the data's checksum
+metrics.jsonl      one line an epoch
+last.ckpt          to resume from; best.ckpt: the best epoch so far
+model.safetensors  the weights that validation picked
+result.json, report.html, report.md, details.npz
 """
 
 from __future__ import annotations

@@ -23,11 +23,15 @@ LAST, BEST = "last.ckpt", "best.ckpt"
 class WholeCheckpoints(TorchCheckpointIO):
     """Checkpoints written beside and moved into place, and read without unpickling objects."""
 
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None
+    ) -> None:
         with replacing(Path(path)) as file:
             torch.save(checkpoint, file)
 
-    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = True) -> Any:
+    def load_checkpoint(
+        self, path: Any, map_location: Any = None, weights_only: bool | None = True
+    ) -> Any:
         try:
             return torch.load(path, map_location=map_location or "cpu", weights_only=True)
         except Exception as error:

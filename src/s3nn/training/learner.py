@@ -58,9 +58,7 @@ class Learner(L.LightningModule):
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
         x, y = batch
-        loss = cross_entropy(
-            self.network(x).float(), y, label_smoothing=self.optim.label_smoothing
-        )
+        loss = cross_entropy(self.network(x).float(), y, label_smoothing=self.optim.label_smoothing)
         if not bool(torch.isfinite(loss)):
             raise TrainingError(
                 f"the loss is {loss.item()} at step {self.global_step + 1} "
@@ -120,9 +118,7 @@ def make_schedule(
     rise = int(optim.warmup * steps)
     if optim.schedule == "one_cycle":
         share = min(max(optim.warmup, 1 / max(steps, 2)), 0.99)
-        return schedulers.OneCycleLR(
-            optimizer, optim.lr, total_steps=steps + 1, pct_start=share
-        )
+        return schedulers.OneCycleLR(optimizer, optim.lr, total_steps=steps + 1, pct_start=share)
     rest: torch.optim.lr_scheduler.LRScheduler
     if optim.schedule == "cosine":
         rest = schedulers.CosineAnnealingLR(optimizer, T_max=max(1, steps - rise))

@@ -14,9 +14,9 @@ from torch import Tensor
 from s3nn.config import Data, Fit, Model, Optim, Run
 from s3nn.data import load
 from s3nn.errors import RunFolderError, TrainingError
-from s3nn.train import learner
-from s3nn.train.callbacks import BEST, LAST
-from s3nn.train.fit import fit
+from s3nn.training import learner
+from s3nn.training.callbacks import BEST, LAST
+from s3nn.training.fit import fit
 
 DIGITS = load("digits")
 QUICK = Run(
@@ -113,7 +113,9 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_checkpoint(
 
 def test_a_huge_learning_rate_names_the_place(tmp_path: Path) -> None:
     run = replace(QUICK, optim=Optim(lr=1e38, schedule="constant", warmup=0.0))
-    with pytest.raises(TrainingError, match=r"at step \d+ .*(parameter|layer) \S+ is not|no longer"):
+    with pytest.raises(
+        TrainingError, match=r"at step \d+ .*(parameter|layer) \S+ is not|no longer"
+    ):
         fit(run, tmp_path, DIGITS, progress=False)
 
 
@@ -147,9 +149,7 @@ def test_schedules_rise_to_lr_and_end_where_they_say(schedule: str) -> None:
     assert rates[-1] == pytest.approx(0.5 if schedule == "constant" else 0.0, abs=5e-3)
 
 
-def _fail_at_step(
-    monkeypatch: pytest.MonkeyPatch, number: int, error: Exception | None
-) -> None:
+def _fail_at_step(monkeypatch: pytest.MonkeyPatch, number: int, error: Exception | None) -> None:
     """From training step ``number`` on, raise ``error``, or make the loss NaN if there is none."""
     real, calls = learner.cross_entropy, 0
 

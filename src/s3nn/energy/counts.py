@@ -1,0 +1,146 @@
+"""Operations of an inference, counted from the spikes that were there; plain integers."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from s3nn.errors import RunFolderError
+from s3nn.graph.ir import Edge
+
+
+@dataclass(frozen=True)
+class LayerCounts:
+    """One operation's totals over all samples and steps.
+
+    name, operation  as in the trace; ``reads`` and ``writes`` are the types of its edges
+    inputs, outputs  elements read and written
+    spikes_in        spikes read (edges of spikes only)
+    spikes_out       spikes written (neurons that emit spikes only)
+    macs             multiply-accumulates: the true fan-out of every input of an analog edge
+    acs              accumulates: the true fan-out of every spike, or of every input of a sign edge
+    adds             additions beside them: biases, residual sums, averages
+    neuron_updates   neurons x steps
+    dense            accumulations if every input were active
+    nonzero          accumulations of the inputs that are not zero
+    neurons          neurons of one sample
+    weights, weight_bits, biases    synapses of the layer, and the bits of one
+    temporal         whether the neurons carry a potential from step to step
+    runs             how often it runs for one inference: the steps, or 1
+
+    The true fan-out of an input is the number of (output position, output channel) pairs that its
+    weights reach: borders, stride, padding, dilation and groups included.  A batch-norm folds into
+    the weights and thresholds around it and a max-pool of spikes is an OR: neither is counted.
+    """
+
+    name: str
+    operation: str
+    reads: Edge
+    writes: Edge
+    inputs: int = 0
+    outputs: int = 0
+    spikes_in: int = 0
+    spikes_out: int = 0
+    macs: int = 0
+    acs: int = 0
+    adds: int = 0
+    neuron_updates: int = 0
+    dense: int = 0
+    nonzero: int = 0
+    neurons: int = 0
+    weights: int = 0
+    weight_bits: int = 32
+    biases: int = 0
+    temporal: bool = False
+    runs: int = 1
+
+    @property
+    def firing_rate(self) -> float | None:
+        """Spikes a neuron and step; None for what emits no spikes."""
+        if self.operation != "neuron" or self.writes is not Edge.SPIKE or not self.outputs:
+            return None
+        return self.spikes_out / self.outputs
+
+    def plus(self, other: LayerCounts) -> LayerCounts:
+        """The counts of more samples of the same operation."""
+        values = {f: getattr(self, f) + getattr(other, f) for f in _SUMMED}
+        return LayerCounts(**{**asdict(self), **values})
+
+
+_SUMMED = (
+    *("inputs", "outputs", "spikes_in", "spikes_out", "macs", "acs", "adds"),
+    *("neuron_updates", "dense", "nonzero"),
+)
+
+
+@dataclass(frozen=True)
+class Counts:
+    """All operations of ``samples`` inferences, and the size of the model.
+
+    Totals are integers; divide by ``samples`` for the mean of an inference.
+    """
+
+    samples: int
+    layers: tuple[LayerCounts, ...]
+    parameters: int
+    weight_bits: int
+
+    @property
+    def macs(self) -> int:
+        return sum(layer.macs for layer in self.layers)
+
+    @property
+    def acs(self) -> int:
+        return sum(layer.acs for layer in self.layers)
+
+    @property
+    def adds(self) -> int:
+        return sum(layer.adds for layer in self.layers)
+
+    @property
+    def neuron_updates(self) -> int:
+        return sum(layer.neuron_updates for layer in self.layers)
+
+    @property
+    def spikes(self) -> int:
+        return sum(layer.spikes_out for layer in self.layers)
+
+    @property
+    def spikes_per_inference(self) -> float:
+        return self.spikes / self.samples
+
+    @property
+    def firing_rate(self) -> float | None:
+        """Spikes a neuron and step, over all neurons that emit spikes; None if none does."""
+        spiking = [layer for layer in self.layers if layer.firing_rate is not None]
+        if not spiking:
+            return None
+        return sum(x.spikes_out for x in spiking) / sum(x.outputs for x in spiking)
+
+    def __add__(self, other: Counts) -> Counts:
+        """The counts of two sets of samples of the same model."""
+        layers = zip(self.layers, other.layers, strict=True)
+        return Counts(
+            self.samples + other.samples,
+            tuple(mine.plus(theirs) for mine, theirs in layers),
+            self.parameters,
+            self.weight_bits,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, tree: dict[str, Any]) -> Counts:
+        """Read ``to_json``'s form; keys that do not fit are a ``RunFolderError``."""
+        known = {f.name for f in fields(LayerCounts)}
+        layers = []
+        for layer in tree["layers"]:
+            if set(layer) != known:
+                raise RunFolderError(
+                    f"counts of layer {layer.get('name')!r} have the keys {sorted(layer)}, "
+                    f"expected {sorted(known)}: train the run again"
+                )
+            edges = {"reads": Edge(layer["reads"]), "writes": Edge(layer["writes"])}
+            layers.append(LayerCounts(**{**layer, **edges}))
+        return cls(tree["samples"], tuple(layers), tree["parameters"], tree["weight_bits"])

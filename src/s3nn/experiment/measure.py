@@ -1,0 +1,183 @@
+"""Everything that is known of a trained network: accuracy, counts, energy, what its neurons do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from statistics import fmean
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from s3nn.config import Run
+from s3nn.data import DataSet
+from s3nn.data.base import Split
+from s3nn.data.batches import Batches, normalise
+from s3nn.energy import PRICE_LISTS, Counts, Energy, Rival, count, lint, price, rivals
+from s3nn.experiment.observe import histograms, logits_of, spike_maps, threshold_of
+from s3nn.neurons import Neuron
+from s3nn.report import measure as measure_seeds
+from s3nn.report import schema
+from s3nn.surrogates import Surrogate
+
+SHOWN_IMAGES = 6
+HISTOGRAM_IMAGES = 200
+CONFUSED_IMAGES = 10
+BATCH = 250
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A row, the exact counts behind it, and the arrays that its page draws."""
+
+    row: schema.Row
+    counts: Counts
+    arrays: dict[str, NDArray[np.generic]]
+
+
+def measure(
+    name: str, run: Run, network: nn.Module, data: DataSet, history: list[dict[str, float]]
+) -> Measured:
+    """Measure ``network`` on the test split of ``data``, which is read here and nowhere else."""
+    network.eval()
+    spec = data.spec
+    test = Batches(data.test, batch_size=BATCH, mean=spec.mean, std=spec.std)
+    logits, labels = logits_of(network, test)
+    counts = count(network, test)
+    energy = {key: price(counts, prices) for key, prices in PRICE_LISTS.items()}
+    best = max(line["validation_accuracy"] for line in history)
+    shown = _one_of_each_class(data.test)
+    confused = _confused(logits, labels)
+    arrays: dict[str, NDArray[np.generic]] = {
+        "images": data.test.images[shown].numpy(),
+        "labels": labels[shown].numpy(),
+        f"confused/{name}": data.test.images[[c.index for c in confused]].numpy(),
+    }
+    shown_x = normalise(data.test.images[shown], spec.mean, spec.std)
+    for number, (layer, spikes) in enumerate(spike_maps(network, shown_x)):
+        arrays[f"spikes/{name}/{number:02}/{layer}"] = spikes
+    some = normalise(data.validation.images[:HISTOGRAM_IMAGES], spec.mean, spec.std)
+    row = schema.Row(
+        name=name,
+        neuron=run.model.neuron,
+        synapse=run.model.synapse,
+        steps=run.model.steps,
+        accuracy=measure_seeds([float((logits.argmax(1) == labels).float().mean())]),
+        firing_rate=counts.firing_rate,
+        spikes_per_inference=counts.spikes_per_inference,
+        macs=counts.macs / counts.samples,
+        acs=counts.acs / counts.samples,
+        neuron_updates=counts.neuron_updates / counts.samples,
+        adds=counts.adds / counts.samples,
+        energy_pj={key: e.total_pj for key, e in energy.items()},
+        parameters=counts.parameters,
+        weight_bits=counts.weight_bits,
+        train_s_per_epoch=fmean(line["seconds"] for line in history),
+        peak_mem_bytes=int(max(line["peak_mem_bytes"] for line in history)),
+        validation_accuracy=measure_seeds([best]),
+        epochs=len(history),
+        layers=_layers(counts, energy),
+        curves=_curves(history),
+        potentials=tuple(
+            schema.Potentials(h.layer, h.threshold, _floats(h.edges), _floats(h.counts))
+            for h in histograms(network, some)
+        ),
+        surrogate=_surrogate_curve(network),
+        confusion=_confusion(logits, labels),
+        confused=tuple(confused),
+        lint=_lint(network, counts),
+        rivals=tuple(map(rival_of, rivals(counts, None))) if counts.firing_rate else (),
+        settings=run.flat(),
+    )
+    return Measured(row, counts, arrays)
+
+
+def rival_of(rival: Rival) -> schema.Rival:
+    return schema.Rival(
+        rival.name,
+        dict(rival.energy_pj),
+        dict(rival.own_energy_pj),
+        dict(rival.break_even_firing_rate),
+    )
+
+
+def price_lists() -> dict[str, schema.PriceList]:
+    """The price lists as results state them."""
+    return {
+        key: schema.PriceList(p.summary, p.source, p.constants()) for key, p in PRICE_LISTS.items()
+    }
+
+
+def _floats(values: NDArray[np.generic]) -> tuple[float, ...]:
+    return tuple(map(float, values))
+
+
+def _curves(history: list[dict[str, float]]) -> schema.Curves:
+    def over(name: str) -> tuple[tuple[float, ...]]:
+        return (tuple(line[name] for line in history),)
+
+    return schema.Curves(over("train_loss"), over("validation_accuracy"), over("validation_loss"))
+
+
+def _one_of_each_class(split: Split) -> list[int]:
+    """The first test image of each of the first classes."""
+    found = [(split.labels == label).nonzero() for label in split.labels.unique()[:SHOWN_IMAGES]]
+    return [int(places[0]) for places in found]
+
+
+def _confused(logits: Tensor, labels: Tensor) -> list[schema.Confused]:
+    """The wrong answers that the network is surest of."""
+    confidence, predicted = logits.softmax(1).max(1)
+    sureness = torch.where(predicted == labels, -1.0, confidence)
+    wrong = int((predicted != labels).sum())
+    top = sureness.topk(min(CONFUSED_IMAGES, wrong)).indices
+    return [
+        schema.Confused(int(i), int(labels[i]), int(predicted[i]), float(confidence[i]))
+        for i in top
+    ]
+
+
+def _confusion(logits: Tensor, labels: Tensor) -> tuple[tuple[int, ...], ...]:
+    classes = logits.shape[1]
+    pairs = torch.bincount(labels * classes + logits.argmax(1), minlength=classes * classes)
+    return tuple(tuple(line) for line in pairs.view(classes, classes).tolist())
+
+
+def _surrogate_curve(network: nn.Module) -> schema.SurrogateCurve | None:
+    """The first spiking layer's surrogate, over potentials around its threshold."""
+    for module in network.modules():
+        surrogate = getattr(module, "surrogate", None)
+        if isinstance(module, Neuron) and isinstance(surrogate, Surrogate):
+            theta = threshold_of(module)
+            u = torch.linspace(theta - 3, theta + 3, 241)
+            derivative = surrogate.derivative(u, theta)
+            return schema.SurrogateCurve(
+                repr(surrogate), tuple(u.tolist()), tuple(derivative.tolist())
+            )
+    return None
+
+
+def _layers(counts: Counts, energy: dict[str, Energy]) -> tuple[schema.Layer, ...]:
+    by_layer = {key: {part.name: part.total_pj for part in e.layers} for key, e in energy.items()}
+    return tuple(
+        schema.Layer(
+            name=layer.name,
+            operation=layer.operation,
+            input_edge=layer.reads.value,
+            output_edge=layer.writes.value,
+            firing_rate=layer.firing_rate,
+            macs=layer.macs / counts.samples,
+            acs=layer.acs / counts.samples,
+            adds=layer.adds / counts.samples,
+            neuron_updates=layer.neuron_updates / counts.samples,
+            energy_pj={key: pj[layer.name] for key, pj in by_layer.items()},
+        )
+        for layer in counts.layers
+    )
+
+
+def _lint(network: nn.Module, counts: Counts) -> tuple[schema.Lint, ...]:
+    return tuple(
+        schema.Lint(f.edge, f.reason, f.macs, dict(f.energy_pj)) for f in lint(network, counts)
+    )

@@ -1,0 +1,90 @@
+"""What only whole processes can show: kills, full disks, torchrun, start-up time."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from safetensors.numpy import load_file
+
+ENV = {**os.environ, "OMP_NUM_THREADS": "1"}
+S3NN = [sys.executable, "-m", "s3nn"]
+TRAIN = [*S3NN, "train", "digits_mlp", "--model.width", "0.1", "--fit.threads", "1"]
+
+
+def call(*words: str, **options: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(words, env=ENV, capture_output=True, text=True, **options)  # type: ignore[call-overload, no-any-return]
+
+
+def test_killed_and_resumed_ends_at_the_same_weights(tmp_path: Path) -> None:
+    command = [*TRAIN, "--fit.epochs", "25"]
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    assert call(*command, "--out", str(whole)).returncode == 0
+    with subprocess.Popen([*command, "--out", str(killed)], env=ENV, stderr=subprocess.PIPE) as p:
+        log = killed / "metrics.jsonl"
+        deadline = time.monotonic() + 120
+        while not (log.exists() and log.read_text().count("\n") >= 3):
+            assert p.poll() is None, "it ended before it could be killed"
+            assert time.monotonic() < deadline
+            time.sleep(0.002)
+        p.send_signal(signal.SIGKILL)
+    assert not (killed / "model.safetensors").exists()
+    assert call(*command, "--out", str(killed)).returncode == 0
+    a, b = load_file(whole / "model.safetensors"), load_file(killed / "model.safetensors")
+    assert a.keys() == b.keys()
+    assert all((a[name] == b[name]).all() for name in a)
+
+
+def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path) -> None:
+    """A limit on the size of files stands in for a full disk: the write that crosses it fails."""
+    out = tmp_path / "run"
+    command = [*TRAIN, "--fit.epochs", "2", "--out", str(out)]
+    limited = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, -1)); "
+        f"from s3nn.cli import main; sys.exit(main({command[3:]!r}))"
+    )
+    failed = call(sys.executable, "-c", limited)
+    assert failed.returncode == 1, failed.stderr
+    assert "File too large" in failed.stderr
+    assert "Traceback" not in failed.stderr
+    assert sorted(p.name for p in out.iterdir()) in (["run.json"], ["metrics.jsonl", "run.json"])
+    json.loads((out / "run.json").read_text())
+    assert call(*command).returncode == 0
+    assert (out / "report.html").is_file()
+
+
+def test_torchrun_with_two_processes_agrees_with_one(tmp_path: Path) -> None:
+    flags = ["train", "digits_mlp", "--model.width", "0.1", "--fit.threads", "1"]
+    flags += ["--fit.epochs", "10"]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2"]
+    torchrun += ["--master_port", str(20000 + os.getpid() % 20000), "-m", "s3nn"]
+    two = call(*torchrun, *flags, "--out", str(tmp_path / "two"))
+    assert two.returncode == 0, two.stderr
+    assert call(*S3NN, *flags, "--out", str(tmp_path / "one")).returncode == 0
+    accuracy = {
+        name: json.loads((tmp_path / name / "result.json").read_text())["rows"][0]["accuracy"]
+        for name in ("one", "two")
+    }
+    assert accuracy["one"]["mean"] > 0.75
+    assert accuracy["two"]["mean"] == pytest.approx(accuracy["one"]["mean"], abs=0.06)
+
+
+@pytest.mark.parametrize("words", [["--help"], ["list"], ["train", "digits_cnn", "--help"]])
+def test_help_needs_no_torch_and_is_quick(words: list[str]) -> None:
+    check = (
+        f"import sys, s3nn.cli; code = s3nn.cli.main({words!r}); "
+        "sys.exit(3 if 'torch' in sys.modules else code)"
+    )
+    seconds = []
+    for _ in range(3):
+        start = time.perf_counter()
+        assert call(sys.executable, "-c", check).returncode == 0
+        seconds.append(time.perf_counter() - start)
+    if words != ["train", "digits_cnn", "--help"]:
+        assert min(seconds) < 0.5, seconds

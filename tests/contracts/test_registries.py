@@ -1,0 +1,91 @@
+"""Every part of every registry is held to its contract, the day its file is added."""
+
+from __future__ import annotations
+
+import inspect
+from itertools import product
+
+import pytest
+import torch
+from torch import nn
+
+from s3nn.clock import unroll
+from s3nn.models import Parts
+from s3nn.neurons import TemporalNeuron, make_neuron
+from s3nn.registry import MODELS, NEURONS, SURROGATES, SYNAPSES
+from s3nn.testing import check_model, check_neuron, check_surrogate, check_synapse
+
+# Beside the defaults: options that a formula may hide behind its defaults.
+SURROGATE_SPECS = [*SURROGATES.names(), "s3(alpha=5)", "s3(alpha=2, beta=None)", "s3(beta=0)"]
+SURROGATE_SPECS += ["rectangle(width=0.7)", "triangle(width=0.7)", "straight_through(clip=0.4)"]
+SYNAPSE_SPECS = [*SYNAPSES.names(), "integer(bits=2)", "integer(bits=8)"]
+THRESHOLDS = [
+    {"threshold": 0.5, "learn": learn, "per_channel": per_channel}
+    for learn, per_channel in product((False, True), (False, True))
+]
+WITH_THRESHOLD = [
+    (name, {key: value for key, value in options.items() if key in takes})
+    for name in NEURONS.names()
+    for options in THRESHOLDS
+    if "threshold" in (takes := inspect.signature(NEURONS.get(name)).parameters)
+]
+TEMPORAL = [name for name in NEURONS.names() if issubclass(NEURONS.get(name), TemporalNeuron)]
+IMAGE = (1, 16, 16)
+WIDTH = 0.0625
+
+
+@pytest.mark.parametrize("spec", SURROGATE_SPECS)
+def test_surrogate(spec: str) -> None:
+    check_surrogate(SURROGATES.build(spec))
+
+
+@pytest.mark.parametrize("name", NEURONS.names())
+def test_neuron(name: str) -> None:
+    check_neuron(lambda channels: make_neuron(name, channels))
+
+
+@pytest.mark.parametrize(("name", "options"), WITH_THRESHOLD, ids=str)
+def test_neuron_with_threshold(name: str, options: dict[str, float]) -> None:
+    check_neuron(lambda channels: NEURONS.get(name)(**options, channels=channels))
+
+
+@pytest.mark.parametrize("spec", SYNAPSE_SPECS)
+def test_synapse(spec: str) -> None:
+    check_synapse(lambda: SYNAPSES.build(spec))
+
+
+def make_model(name: str, parts: Parts, width: float) -> nn.Module:
+    model: nn.Module = MODELS.build(name, input_shape=IMAGE, classes=10, parts=parts, width=width)
+    return model
+
+
+@pytest.mark.parametrize("neuron", NEURONS.names())
+@pytest.mark.parametrize("name", MODELS.names())
+def test_model_of_neurons(name: str, neuron: str) -> None:
+    check_model(lambda width: make_model(name, Parts(neuron), width), width=WIDTH)
+
+
+@pytest.mark.parametrize("synapse", SYNAPSE_SPECS)
+@pytest.mark.parametrize("name", MODELS.names())
+def test_model_of_synapses(name: str, synapse: str) -> None:
+    check_model(lambda width: make_model(name, Parts("fire", synapse), width), width=WIDTH)
+
+
+@pytest.mark.parametrize("neuron", TEMPORAL)
+@pytest.mark.parametrize("name", MODELS.names())
+def test_model_in_time(name: str, neuron: str) -> None:
+    check_model(lambda width: unroll(make_model(name, Parts(neuron), width), 3), width=WIDTH)
+
+
+@pytest.mark.parametrize("name", MODELS.names())
+def test_model_width_is_checked(name: str) -> None:
+    for width in (0.0, -1.0):
+        with pytest.raises(ValueError, match=f"width multiplier must be > 0, got {width}"):
+            make_model(name, Parts(), width)
+
+
+@pytest.mark.parametrize("name", MODELS.names())
+def test_model_takes_oblong_images(name: str) -> None:
+    model = MODELS.build(name, input_shape=(3, 16, 24), classes=7, width=WIDTH).eval()
+    assert model(torch.zeros(2, 3, 16, 24)).shape == (2, 7)
+    assert model.input_shape == (3, 16, 24)
