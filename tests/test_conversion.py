@@ -196,7 +196,7 @@ def test_what_is_not_converted_is_reported_with_its_place() -> None:
     assert found["leakyrelu"].where == "body.1"
     assert found["silu"].where == "head.1"
     assert found["gelu"].where.startswith("gelu, ")
-    assert "test_spikify.py:" in found["gelu"].where
+    assert "test_conversion.py:" in found["gelu"].where
     assert "put a ReLU in its place" in found["silu"].instead
     assert "leave it out" in found["softmax"].instead
     reading = [f.where for f in report.findings if f.what.startswith("reads analog values")]

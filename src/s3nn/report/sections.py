@@ -124,7 +124,8 @@ def rival_sheet(result: Result) -> Sheet | None:
         words=3,
         anchor="rivals",
         caption="The same architecture without spikes, at as many bits. Below 1 × spikes win. Were "
-        "the row to fire at the break-even rate, both would cost the same; 0 % is never, 100 % always.",
+        "the row to fire at the break-even rate, both would cost the same; 0 % is never, 100 % is "
+        "always.",
     )
 
 

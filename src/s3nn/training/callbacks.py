@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import resource
 import sys
@@ -15,7 +16,7 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from s3nn.errors import RunFolderError
-from s3nn.files import replacing, write_text
+from s3nn.files import write_bytes, write_text
 
 LAST, BEST = "last.ckpt", "best.ckpt"
 
@@ -26,8 +27,10 @@ class WholeCheckpoints(TorchCheckpointIO):
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None
     ) -> None:
-        with replacing(Path(path)) as file:
-            torch.save(checkpoint, file)
+        # torch.save into a file turns a full disk into an obscure error of its own.
+        content = io.BytesIO()
+        torch.save(checkpoint, content)
+        write_bytes(Path(path), content.getvalue())
 
     def load_checkpoint(
         self, path: Any, map_location: Any = None, weights_only: bool | None = True

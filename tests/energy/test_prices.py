@@ -1,0 +1,178 @@
+"""Prices by hand, rivals by plugging the break-even rate back in, and what lint finds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from s3nn.clock import unroll
+from s3nn.energy import PRICE_LISTS, Counts, LayerCounts, count, lint, price, rivals
+from s3nn.energy.prices import Float32, Integer, WithMemory
+from s3nn.energy.rivalry import price_lists
+from s3nn.graph.ir import Edge
+from s3nn.models import Cnn7, Parts, Resnet18
+
+SPIKES = LayerCounts(
+    "conv", "conv", Edge.SPIKE, Edge.ANALOG, inputs=2000, outputs=400, spikes_in=100, acs=5000,
+    dense=100_000, weights=300, weight_bits=32,
+)  # fmt: skip
+PIXELS = replace(SPIKES, reads=Edge.ANALOG, spikes_in=0, acs=0, macs=100_000, nonzero=60_000)
+FIRES = LayerCounts(
+    "fire", "neuron", Edge.ANALOG, Edge.SPIKE, inputs=400, outputs=400, spikes_out=40,
+    neuron_updates=400, neurons=200,
+)  # fmt: skip
+
+
+def test_float_prices_by_hand() -> None:
+    assert Float32().layer(SPIKES, 2).total_pj == pytest.approx(5000 * 0.9 / 2)
+    assert Float32().layer(PIXELS, 2).total_pj == pytest.approx(100_000 * 4.6 / 2)
+    assert Float32().layer(FIRES, 2).total_pj == pytest.approx(400 * 0.9 / 2)
+    lif = replace(FIRES, temporal=True)
+    assert Float32().layer(lif, 2).total_pj == pytest.approx(400 * (0.9 + 4.6) / 2)
+
+
+@pytest.mark.parametrize(("bits", "mac_pj"), [(32, 0.3), (8, 0.3), (4, 0.2), (2, 0.15)])
+def test_integer_prices_by_hand(bits: int, mac_pj: float) -> None:
+    layer = replace(PIXELS, weight_bits=bits)
+    assert Integer().layer(layer, 2).total_pj == pytest.approx(100_000 * mac_pj / 2)
+    spikes = replace(SPIKES, weight_bits=bits)
+    assert Integer().layer(spikes, 2).total_pj == pytest.approx(5000 * 0.1 / 2)
+
+
+def test_memory_of_a_layer_that_reads_spikes() -> None:
+    prices = WithMemory(Float32(), real_weight_bits=32, activation_bits=32)
+    weight = 13.2 + 1.09e-5 * 300 * 32
+    potential = 13.2 + 1.09e-5 * 200 * 32
+    spike = 13.2 + 1.09e-5 * 1000
+    expected = 100 * spike + 5000 * (weight + 2 * potential)
+    assert prices.layer(SPIKES, 2).memory_pj == pytest.approx(expected / 2)
+    assert prices.layer(SPIKES, 2).compute_pj == Float32().layer(SPIKES, 2).total_pj
+
+
+def test_memory_of_a_layer_that_reads_values() -> None:
+    prices = WithMemory(Integer(), real_weight_bits=8, activation_bits=8)
+    weight, value = 13.2 + 1.09e-5 * 300 * 8, 13.2 + 1.09e-5 * 1000 * 8
+    written = 400 * (13.2 + 1.09e-5 * 200 * 32)
+    expected = 100_000 * (weight + value) + written
+    assert prices.layer(PIXELS, 2).memory_pj == pytest.approx(expected / 2)
+
+
+def test_a_neuron_without_memory_keeps_nothing() -> None:
+    prices = WithMemory(Float32(), real_weight_bits=32, activation_bits=32)
+    once = 400 * (13.2 + 1.09e-5 * 200 * 32)
+    spikes = 40 * (13.2 + 1.09e-5 * 200)
+    assert prices.layer(FIRES, 2).memory_pj == pytest.approx((once + spikes) / 2)
+    lif = replace(FIRES, temporal=True)
+    assert prices.layer(lif, 2).memory_pj == pytest.approx((2 * once + spikes) / 2)
+
+
+def test_the_price_of_a_network_is_that_of_its_layers() -> None:
+    counts = count(Cnn7((1, 8, 8), 10, width=0.125), [torch.randn(3, 1, 8, 8)])
+    for prices in PRICE_LISTS.values():
+        energy = price(counts, prices)
+        assert energy.total_pj == pytest.approx(sum(x.total_pj for x in energy.layers))
+        assert energy.total_pj == pytest.approx(energy.compute_pj + energy.memory_pj)
+        assert prices.source
+        assert prices.constants()
+
+
+@pytest.fixture(scope="module")
+def spiking() -> Counts:
+    torch.manual_seed(1)
+    return count(Cnn7((1, 16, 16), 10, width=0.25), [torch.randn(4, 1, 16, 16)])
+
+
+@pytest.fixture(scope="module")
+def relu() -> Counts:
+    torch.manual_seed(1)
+    return count(Cnn7((1, 16, 16), 10, Parts("relu"), width=0.25), [torch.randn(4, 1, 16, 16)])
+
+
+def at_rate(counts: Counts, rate: float, bits: int) -> Counts:
+    factor = rate / counts.firing_rate if counts.firing_rate else 0
+    layers = [
+        replace(
+            x,
+            acs=x.acs * factor if x.reads is Edge.SPIKE else x.acs,
+            spikes_in=x.spikes_in * factor,
+            spikes_out=x.spikes_out * factor,
+            weight_bits=bits,
+        )
+        for x in counts.layers
+    ]
+    return replace(counts, layers=tuple(layers))
+
+
+@pytest.mark.parametrize("twin", [True, False])
+def test_at_the_break_even_rate_both_cost_the_same(
+    spiking: Counts, relu: Counts, twin: bool
+) -> None:
+    for rival, bits in zip(rivals(spiking, relu if twin else None), (8, 4), strict=True):
+        for key, even in rival.break_even_firing_rate.items():
+            cost = price(at_rate(spiking, even, bits), price_lists(bits)[key]).total_pj
+            if 0 < even < 1:
+                assert cost == pytest.approx(rival.energy_pj[key])
+            else:
+                assert (cost <= rival.energy_pj[key]) == (even == 1)
+            wins = rival.own_energy_pj[key] < rival.energy_pj[key]
+            assert wins == (spiking.firing_rate < even)
+
+
+def test_zeros_skipped_cost_less_and_four_bits_less_than_eight(
+    spiking: Counts, relu: Counts
+) -> None:
+    eight, four = rivals(spiking, relu)
+    dense = rivals(spiking, None)[0]
+    assert eight.name == "int8 ReLU, zeros skipped"
+    assert dense.name == "int8 ReLU, dense"
+    for key, energy_pj in eight.energy_pj.items():
+        assert four.energy_pj[key] < energy_pj < dense.energy_pj[key]
+
+
+def test_the_dense_rival_is_the_relu_network_whatever_the_steps(relu: Counts) -> None:
+    torch.manual_seed(1)
+    lif = unroll(Cnn7((1, 16, 16), 10, Parts("lif"), width=0.25), 3)
+    counts = count(lif, [torch.randn(4, 1, 16, 16)])
+    dense = rivals(counts, None)[0].energy_pj["int8_45nm"]
+    expected = price(relu, Integer()).total_pj
+    assert dense == pytest.approx(expected, rel=1e-3)
+
+
+def test_lint_of_a_plain_network_finds_the_first_layer_only() -> None:
+    model = Cnn7((1, 8, 8), 10, width=0.125)
+    findings = lint(model, count(model, [torch.randn(2, 1, 8, 8)]))
+    assert [f.edge for f in findings] == ["input -> encode.0"]
+    assert findings[0].energy_pj["float32_45nm"] == pytest.approx(4.6 * findings[0].macs)
+
+
+def test_lint_of_a_residual_network() -> None:
+    model = Resnet18((1, 16, 16), 10, width=0.0625)
+    findings = lint(model, count(model, [torch.randn(2, 1, 16, 16)]))
+    reasons = [f.reason for f in findings]
+    assert sum("residual" in reason for reason in reasons) == 16
+    assert sum("average of spikes" in reason for reason in reasons) == 2
+    assert len(findings) == 1 + 16 + 2
+    assert all(f.macs or f.adds for f in findings)
+
+
+def test_lint_of_a_relu_network_names_the_neurons() -> None:
+    model = Cnn7((1, 8, 8), 10, Parts("relu"), width=0.125)
+    findings = lint(model, count(model, [torch.randn(2, 1, 8, 8)]))
+    assert len(findings) == 7
+    assert "the neurons features.0 emit analog values" in findings[1].reason
+
+
+def test_lint_of_an_average_pool_inside() -> None:
+    from s3nn.neurons import make_neuron
+
+    model = nn.Sequential(
+        nn.Conv2d(1, 2, 3), make_neuron("fire", 2), nn.AvgPool2d(2), nn.Conv2d(2, 2, 2)
+    )
+    reasons = [f.reason for f in lint(model, count(model, [torch.randn(1, 1, 8, 8)]))]
+    assert reasons[1:] == [
+        "an average of spikes: additions, and a count behind it",
+        "an average of spikes is a count: what reads it multiplies",
+    ]
