@@ -4,10 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := runs/demo
 
-.PHONY: demo test check format install bench clean
+.PHONY: demo test check format docs install bench clean
 
 demo: install
-	$(BIN)/s3nn compare digits_cnn --seeds 3 --out $(DEMO)
+	$(BIN)/s3nn compare digits_cnn --seeds 3 --jobs 2 --fit.threads 1 --out $(DEMO)
 	@echo "The page: $(DEMO)/report.html"
 
 test: install
@@ -23,6 +23,9 @@ format: install
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+docs: install
+	$(BIN)/python docs/tables.py
+
 install: $(VENV)/.installed
 
 # torch goes first and alone: a range that a later package asks for must find it there.
@@ -33,7 +36,9 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@
 
+# The libraries that s3nn is held against.
 bench: $(VENV)/.bench
+	$(BIN)/python -m pytest tests/bench
 
 $(VENV)/.bench: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'

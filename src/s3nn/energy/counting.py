@@ -10,10 +10,10 @@ from torch import Tensor, fx, nn
 
 from s3nn.clock import Scan
 from s3nn.energy.counts import Counts, LayerCounts
-from s3nn.energy.fanout import fan_out
+from s3nn.energy.fanout import adaptive_pool_reads, fan_out, pool_reads
 from s3nn.errors import S3nnError, UsageError
 from s3nn.graph.ir import Edge
-from s3nn.graph.trace import Site, traced
+from s3nn.graph.trace import Site, called, evaluating, traced
 from s3nn.synapses import Synapse
 
 UNTRACED_BITS = 32
@@ -22,27 +22,23 @@ UNTRACED_BITS = 32
 def count(model: nn.Module, batches: Iterable[Tensor | tuple[Tensor, Tensor]]) -> Counts:
     """Count every operation of ``model`` on ``batches``: images (N, C, H, W), or (images, labels).
 
-    The model runs in eval mode; its mode is given back as it was.  Raises ``UnsupportedError``
-    for a model that cannot be traced and ``S3nnError`` where a value is not of the type that its
-    edge declares.
+    The model runs in eval mode, on the device it is on; each of its modules gets its mode back.
+    Raises ``UnsupportedError`` for a model that cannot be traced and ``S3nnError`` where a value is
+    not of the type that its edge declares.
 
     >>> from s3nn.models import Mlp
     >>> counts = count(Mlp((1, 8, 8), 10, width=0.1), [torch.zeros(5, 1, 8, 8)])
     >>> counts.samples, counts.macs == 5 * 64 * 40
     (5, True)
     """
-    training = model.training
-    model.eval()
     counter = _Counter(model)
     samples = 0
-    try:
-        with torch.inference_mode():
-            for batch in batches:
-                x = batch if isinstance(batch, Tensor) else batch[0]
-                counter.run(x)
-                samples += len(x)
-    finally:
-        model.train(training)
+    device = next((p.device for p in model.parameters()), None)
+    with evaluating(model), torch.inference_mode():
+        for batch in batches:
+            x = batch if isinstance(batch, Tensor) else batch[0]
+            counter.run(x.to(device))
+            samples += len(x)
     if samples == 0:
         raise UsageError("there is nothing to count: no batch was given")
     parameters = sum(p.numel() for p in model.parameters())
@@ -55,7 +51,8 @@ class _Counter(fx.Interpreter):
     def __init__(self, model: nn.Module) -> None:
         trace = traced(model)
         super().__init__(trace.graph_module)
-        self.sites = trace.sites
+        self.extra_traceback = False  # an error says where it was met
+        self.sites, self.sources = trace.sites, trace.sources
         self.totals: dict[str, LayerCounts] = {}
         self.samples = 0
 
@@ -64,43 +61,49 @@ class _Counter(fx.Interpreter):
         return super().run(*args, **kwargs)
 
     def run_node(self, n: fx.Node) -> Any:
-        output = super().run_node(n)
         site = self.sites.get(n)
-        if site is not None and isinstance(output, Tensor):
-            inputs = [self.env[node] for node in n.all_input_nodes]
+        if site is None:
+            return super().run_node(n)
+        inputs = [self.env[source] for source in self.sources[n]]
+        # Looked at before the operation runs, which may write over what it reads.
+        spikes_in = sum(_spikes(site, e, x) for e, x in zip(site.input_edges, inputs, strict=True))
+        output = super().run_node(n)
+        if isinstance(output, Tensor):
             tensors = [value for value in inputs if isinstance(value, Tensor)]
-            layer = self._count(site, tensors, output)
+            values = self._count(n, site, tensors, output) | {"spikes_in": spikes_in}
+            layer = LayerCounts(site.name, site.operation, site.reads, site.output_edge, **values)
             known = self.totals.get(site.name)
             self.totals[site.name] = layer if known is None else known.plus(layer)
         return output
 
-    def _count(self, site: Site, inputs: list[Tensor], output: Tensor) -> LayerCounts:
+    def _count(
+        self, node: fx.Node, site: Site, inputs: list[Tensor], output: Tensor
+    ) -> dict[str, Any]:
         module = None if site.module is None else self.module.get_submodule(site.module)
         values: dict[str, Any] = {
             "inputs": sum(x.numel() for x in inputs),
             "outputs": output.numel(),
             "runs": site.runs,
         }
-        for edge, x in zip(site.input_edges, inputs, strict=False):
-            _check(site, edge, x)
-            if edge is Edge.SPIKE:
-                values["spikes_in"] = values.get("spikes_in", 0) + int(x.sum())
-        if site.operation in ("conv", "linear"):
-            assert module is not None
-            values |= _synapses(site, module, inputs[0], output)
-        elif site.operation == "neuron":
-            values |= _neurons(site, module, output, self.samples)
-        elif site.operation == "add":
-            values["adds"] = output.numel() * max(1, len(inputs) - 1)
-        elif site.operation == "avg_pool":
-            values["adds"] = _pool_adds(module, inputs[0], output)
-        return LayerCounts(site.name, site.operation, site.reads, site.output_edge, **values)
+        match site.operation:
+            case "conv" | "linear":
+                assert module is not None
+                values |= _synapses(site, module, inputs[0], output)
+            case "neuron" | "activation":
+                values |= _neurons(site, module, output, self.samples)
+            case "add":
+                values["adds"] = output.numel() * max(1, len(inputs) - 1)
+            case "avg_pool":
+                # One addition fewer than there are values in a window, a window an output.
+                reads = _pool_reads(node, module, inputs[0], output)
+                values["adds"] = reads - output.numel()
+        return values
 
 
 def _synapses(site: Site, layer: nn.Module, x: Tensor, output: Tensor) -> dict[str, Any]:
     fans = fan_out(layer, tuple(x.shape), tuple(output.shape)).to(x.device)
     active = x != 0
-    if x.ndim == 4 and fans.ndim == 2:
+    if fans.ndim:
         nonzero = int((active.sum((0, 1)) * fans).sum())
         dense = int(fans.sum()) * x.shape[0] * x.shape[1]
     else:
@@ -121,37 +124,51 @@ def _synapses(site: Site, layer: nn.Module, x: Tensor, output: Tensor) -> dict[s
 
 
 def _neurons(site: Site, module: nn.Module | None, output: Tensor, samples: int) -> dict[str, Any]:
-    _check(site, site.output_edge, output)
     return {
         "neuron_updates": output.numel(),
         "neurons": output.numel() // (samples * site.runs),
-        "spikes_out": int(output.sum()) if site.output_edge is Edge.SPIKE else 0,
+        "spikes_out": _spikes(site, site.output_edge, output),
         "temporal": isinstance(module, Scan),
     }
 
 
-def _pool_adds(module: nn.Module | None, x: Tensor, output: Tensor) -> int:
-    """One addition fewer than there are values in a window, a window an output."""
-    kernel = getattr(module, "kernel_size", None)
-    if kernel is None:
-        return x.numel() - output.numel()
-    area = kernel * kernel if isinstance(kernel, int) else int(torch.tensor(kernel).prod())
-    return output.numel() * (area - 1)
+def _pool_reads(node: fx.Node, module: nn.Module | None, x: Tensor, output: Tensor) -> int:
+    """How many values an average reads, each once a window."""
+    name = (called(node) if module is None else type(module).__name__).lower()
+    if "pool" not in name:
+        return x.numel()
+    axes, shapes = int(name[-2]), (tuple(x.shape), tuple(output.shape))
+    if name.startswith("adaptive"):
+        return adaptive_pool_reads(*shapes, axes)
+    options = dict(zip(("kernel_size", "stride", "padding"), node.args[1:4], strict=False))
+    options = vars(module) if module is not None else {**options, **node.kwargs}
+    kernel = options["kernel_size"]
+    sizes = (kernel, options.get("stride") or kernel, options.get("padding", 0))
+    return pool_reads(*shapes, *(_for_axes(size, axes) for size in sizes))
 
 
-def _check(site: Site, edge: Edge, values: Tensor) -> None:
-    """Hold the values on an edge against the type that the network declares."""
+def _for_axes(size: Any, axes: int) -> tuple[int, ...]:
+    sizes = tuple(size) if isinstance(size, (tuple, list)) else (size,)
+    return sizes * axes if len(sizes) == 1 else sizes
+
+
+def _spikes(site: Site, edge: Edge, values: Any) -> int:
+    """The spikes on an edge, whose values are held against the type that the network declares."""
+    if not isinstance(values, Tensor):  # the parts of a split, which are looked at one by one
+        return 0
     if edge is Edge.SPIKE:
         wrong = (values != 0) & (values != 1)
     elif edge is Edge.SIGN:
         wrong = values.abs() != 1
     else:
-        return
+        return 0
     if bool(wrong.any()):
         raise S3nnError(
             f"{site.name}: the network declares {edge} here, but {values[wrong][0].item()} was "
             "measured; the neuron in front of it declares what it does not emit"
         )
+    # Not the sum of the values: 32-bit floats are no integers above 2^24.
+    return int(values.count_nonzero()) if edge is Edge.SPIKE else 0
 
 
 def _bits(model: nn.Module) -> int:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
-from s3nn.errors import RunFolderError
+from s3nn.errors import RunFolderError, UsageError
 from s3nn.graph.ir import Edge
 
 
@@ -20,7 +20,7 @@ class LayerCounts:
     macs             multiply-accumulates: the true fan-out of every input of an analog edge
     acs              accumulates: the true fan-out of every spike, or of every input of a sign edge
     adds             additions beside them: biases, residual sums, averages
-    neuron_updates   neurons x steps
+    neuron_updates   neurons x steps; a ReLU outside of a neuron is one too
     dense            accumulations if every input were active
     nonzero          accumulations of the inputs that are not zero
     neurons          neurons of one sample
@@ -63,8 +63,15 @@ class LayerCounts:
 
     def plus(self, other: LayerCounts) -> LayerCounts:
         """The counts of more samples of the same operation."""
-        values = {f: getattr(self, f) + getattr(other, f) for f in _SUMMED}
-        return LayerCounts(**{**asdict(self), **values})
+        nothing: dict[str, Any] = dict.fromkeys(_SUMMED, 0)
+        if replace(self, **nothing) != replace(other, **nothing):
+            raise UsageError(
+                f"counts of different layers do not add up: {self.name} ({self.operation}, "
+                f"{self.weights} weights, {self.neurons} neurons) and {other.name} "
+                f"({other.operation}, {other.weights} weights, {other.neurons} neurons)"
+            )
+        sums: dict[str, Any] = {f: getattr(self, f) + getattr(other, f) for f in _SUMMED}
+        return replace(self, **sums)
 
 
 _SUMMED = (
@@ -117,8 +124,18 @@ class Counts:
             return None
         return sum(x.spikes_out for x in spiking) / sum(x.outputs for x in spiking)
 
+    @property
+    def uncounted(self) -> tuple[str, ...]:
+        """The operations of which nothing is known, so that they count, and cost, nothing."""
+        return tuple(x.name for x in self.layers if x.operation.startswith("opaque "))
+
     def __add__(self, other: Counts) -> Counts:
         """The counts of two sets of samples of the same model."""
+        if len(self.layers) != len(other.layers):
+            raise UsageError(
+                f"counts of different models do not add up: one has {len(self.layers)} operations, "
+                f"the other {len(other.layers)}"
+            )
         layers = zip(self.layers, other.layers, strict=True)
         return Counts(
             self.samples + other.samples,

@@ -1,33 +1,37 @@
-"""The true fan-out of a synapse's inputs, exactly."""
+"""The true fan-out of a synapse's inputs, and what pools read, exactly."""
 
 from __future__ import annotations
+
+from math import prod
 
 import torch
 from torch import Tensor, nn
 
 from s3nn.errors import UnsupportedError
 
+Shape = tuple[int, ...]
 
-def fan_out(
-    layer: nn.Module, input_shape: tuple[int, ...], output_shape: tuple[int, ...]
-) -> Tensor:
+
+def fan_out(layer: nn.Module, input_shape: Shape, output_shape: Shape) -> Tensor:
     """How many (output position, output channel) pairs each input position reaches, int64.
 
-    Shape (H, W) for a ``Conv2d`` reading (N, C, H, W), the same for every channel; () for a
-    ``Linear``, whose inputs all reach ``out_features`` outputs.
+    Shape (H, W) for a ``Conv2d`` reading (N, C, H, W), the same for every channel, and with as many
+    axes as the kernel has for the others; () for a ``Linear``, whose inputs all reach
+    ``out_features`` outputs.
     """
     if isinstance(layer, nn.Linear):
         return torch.tensor(layer.out_features)
-    if not isinstance(layer, nn.Conv2d):
+    if not isinstance(layer, (nn.Conv1d, nn.Conv2d, nn.Conv3d)):
         raise UnsupportedError(
-            f"counting a {type(layer).__name__}", "energy", "use Conv2d or Linear"
+            f"counting a {type(layer).__name__}", "energy", "use a convolution or a Linear"
         )
     if layer.padding_mode != "zeros":
         raise UnsupportedError(
             f"padding_mode={layer.padding_mode!r}", "counting operations", "use zeros"
         )
-    rows, columns = (
-        _along(
+    reached = torch.tensor(layer.out_channels // layer.groups)
+    for axis in range(len(layer.kernel_size)):
+        along = _along(
             input_shape[2 + axis],
             output_shape[2 + axis],
             layer.kernel_size[axis],
@@ -35,12 +39,11 @@ def fan_out(
             _padding(layer, axis),
             layer.dilation[axis],
         )
-        for axis in (0, 1)
-    )
-    return torch.outer(rows, columns) * (layer.out_channels // layer.groups)
+        reached = reached[..., None] * along
+    return reached
 
 
-def _padding(layer: nn.Conv2d, axis: int) -> int:
+def _padding(layer: nn.Conv1d | nn.Conv2d | nn.Conv3d, axis: int) -> int:
     """The zeros in front of the first input along an axis."""
     if layer.padding == "same":
         return layer.dilation[axis] * (layer.kernel_size[axis] - 1) // 2
@@ -60,3 +63,20 @@ def _along(
         inside = places[(places >= 0) & (places < inputs)]
         reads.index_add_(0, inside, torch.ones_like(inside))
     return reads
+
+
+def pool_reads(
+    input_shape: Shape, output_shape: Shape, kernel: Shape, stride: Shape, padding: Shape
+) -> int:
+    """How many values the windows of a pool read, each value once a window; padding is no value."""
+    axes = len(kernel)
+    sides = zip(input_shape[-axes:], output_shape[-axes:], kernel, stride, padding, strict=True)
+    windows = prod(int(_along(*side, dilation=1).sum()) for side in sides)
+    return windows * prod(input_shape[:-axes])
+
+
+def adaptive_pool_reads(input_shape: Shape, output_shape: Shape, axes: int) -> int:
+    """``pool_reads`` of an adaptive pool: window i goes from floor(i I/O) to ceil((i+1) I/O)."""
+    sides = zip(input_shape[-axes:], output_shape[-axes:], strict=True)
+    windows = prod(sum(-(-(i + 1) * n // m) - i * n // m for i in range(m)) for n, m in sides)
+    return windows * prod(input_shape[:-axes])

@@ -11,16 +11,22 @@ from s3nn.energy.prices import PRICE_LISTS
 from s3nn.graph.ir import Edge
 from s3nn.graph.trace import INPUT, Site, trace
 
+IMAGE = "the image is analog: the first layer multiplies, as it must"
+
 
 @dataclass(frozen=True)
 class Finding:
-    """An edge that carries no spikes: ``FROM -> TO``, and the operations that pay for it."""
+    """An edge that carries no spikes: ``FROM -> TO``, and the operations that pay for it.
+
+    ``unavoidable`` is what reads the network's input: an image is analog.
+    """
 
     edge: str
     reason: str
     macs: float
     adds: float
     energy_pj: dict[str, float]
+    unavoidable: bool = False
 
 
 def lint(model: nn.Module, counts: Counts) -> tuple[Finding, ...]:
@@ -44,6 +50,7 @@ def _finding(site: Site, reason: str, layer: LayerCounts, samples: int) -> Findi
         macs=layer.macs / samples,
         adds=layer.adds / samples,
         energy_pj={key: p.layer(layer, samples).total_pj for key, p in PRICE_LISTS.items()},
+        unavoidable=reason == IMAGE,
     )
 
 
@@ -51,7 +58,7 @@ def _reason(site: Site, sites: dict[str, Site]) -> str | None:
     if site.operation in ("conv", "linear") and not site.reads.binary:
         source = sites.get(_origin(site, sites))
         if source is None:
-            return "the image is analog: the first layer multiplies, as it must"
+            return IMAGE
         if site.reads is Edge.COUNT:
             return "an average of spikes is a count: what reads it multiplies"
         if source.operation == "neuron":
@@ -61,14 +68,15 @@ def _reason(site: Site, sites: dict[str, Site]) -> str | None:
         return "a residual sum of real values"
     if site.operation == "avg_pool" and any(edge.binary for edge in site.input_edges):
         return "an average of spikes: additions, and a count behind it"
-    if site.operation.startswith("opaque"):
-        return f"{site.operation.removeprefix('opaque ')} is not known to keep spikes"
+    if site.opaque:
+        what = site.operation.removeprefix("opaque ")
+        return f"{what} is not known to keep spikes, and its operations are not counted"
     return None
 
 
 def _origin(site: Site, sites: dict[str, Site]) -> str:
     """The operation behind reshapes and pools that a site's input comes from."""
     name = site.inputs[0] if site.inputs else INPUT
-    while name in sites and sites[name].operation in ("reshape", "max_pool", "repeat"):
+    while name in sites and sites[name].operation in ("reshape", "max_pool", "repeat", "pad"):
         name = sites[name].inputs[0]
     return name

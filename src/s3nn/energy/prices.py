@@ -121,11 +121,14 @@ class WithMemory(PriceList):
 
     A layer that reads spikes is event-driven: a spike is read once, and each of its accumulations
     reads a weight and reads and writes a potential.  Any other layer is dense, its sums held in a
-    register: each MAC (or AC, of signs) reads a weight and an input, each output is written once.
+    register: each MAC (or AC, of signs) reads a weight and, in a convolution, an input; a linear
+    layer reads an input once; each output is written once.
     Biases are read once an output.  Neurons write their spikes (those that emit values or signs:
     every output).  Neurons with memory read and write their potential at every step; those without
     read it once, since nothing is kept to the next step.
-    The accumulations are our exact counts; the source estimates them from layer sizes.
+    The accumulations are our exact counts; the source estimates them from layer sizes.  Its
+    addressing is left out: two MACs and k^2 additions a spike, beside three accesses for each of
+    the spike's accumulations.
     """
 
     arithmetic: PriceList
@@ -166,8 +169,10 @@ class WithMemory(PriceList):
             total_pj += self.access_pj(inputs, 1) * counts.spikes_in
             return total_pj + (weight_pj + 2 * output_pj) * counts.acs
         input_bits = 1 if counts.reads is Edge.SIGN else self.activation_bits
-        each_pj = weight_pj + self.access_pj(inputs, input_bits)
-        return total_pj + each_pj * (counts.macs + counts.acs) + output_pj * counts.outputs
+        done = counts.macs + counts.acs
+        reads = counts.inputs if counts.operation == "linear" else done
+        total_pj += weight_pj * done + self.access_pj(inputs, input_bits) * reads
+        return total_pj + output_pj * counts.outputs
 
     def _neurons_pj(self, counts: LayerCounts, samples: int) -> float:
         if counts.operation == "add":

@@ -17,7 +17,8 @@ class Rival:
     """An integer ReLU network of the spiking network's shape.
 
     energy_pj                by price list, of one inference
-    own_energy_pj            the spiking network's, with weights of as many bits
+    own_energy_pj            the spiking network's, with weights of as many bits, where the rival
+                             skips its zeros without the zeros of the image
     break_even_firing_rate   by price list: below it the spiking network costs less; 0 where it
                              never does, 1 where it does even if every neuron fires
     """
@@ -42,7 +43,8 @@ def _rival(spiking: Counts, relu: Counts | None, bits: int) -> Rival:
     zeros = "zeros skipped" if relu is not None else "dense"
     lists = price_lists(bits)
     opponent = _with_bits(_skipping(relu) if relu is not None else _dense(spiking), bits)
-    own, silent = _with_bits(spiking, bits), _with_bits(_silent(spiking), bits)
+    own = _with_bits(_skipping(spiking) if relu is not None else spiking, bits)
+    silent = _silent(own)
     rate = spiking.firing_rate or 0.0
     energy, mine, even = {}, {}, {}
     for key, prices in lists.items():
@@ -69,9 +71,9 @@ def _with_bits(counts: Counts, bits: int) -> Counts:
     return replace(counts, layers=layers)
 
 
-def _skipping(relu: Counts) -> Counts:
-    layers = (replace(x, macs=x.nonzero) if x.macs else x for x in relu.layers)
-    return replace(relu, layers=tuple(layers))
+def _skipping(counts: Counts) -> Counts:
+    layers = (replace(x, macs=x.nonzero) if x.macs else x for x in counts.layers)
+    return replace(counts, layers=tuple(layers))
 
 
 def _dense(spiking: Counts) -> Counts:

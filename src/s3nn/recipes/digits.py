@@ -23,5 +23,5 @@ def digits_cnn() -> Run:
         data=Data(name="digits", shift=1, batch=64),
         model=Model(name="cnn7", width=0.5),
         optim=Optim(lr=0.05),
-        fit=Fit(epochs=20),
+        fit=Fit(epochs=40),
     )

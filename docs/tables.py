@@ -1,0 +1,59 @@
+"""Rewrite the tables of README.md and docs/*.md from results/*/result.json.
+
+A block between ``<!-- table: results/NAME -->`` and ``<!-- end -->`` is the table of that study.
+
+    python docs/tables.py            rewrite
+    python docs/tables.py --check    exit with 1 if a table is not what its file says
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from s3nn.report.schema import Result
+from s3nn.report.text import comparison
+
+ROOT = Path(__file__).resolve().parents[1]
+BLOCK = re.compile(r"(<!-- table: (?P<study>\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def table(study: str) -> str:
+    tree = json.loads((ROOT / study / "result.json").read_text(encoding="utf-8"))
+    body = steps(tree) if "rounds" in tree else comparison(Result.from_json(tree))
+    return f"{body.strip()}\n\n`{tree['command']}`\n"
+
+
+def steps(tree: dict[str, Any]) -> str:
+    """The table of a training-step benchmark."""
+    lines = ["| row | ms a step | of ReLU's |", "|---|---:|---:|"]
+    lines += [
+        f"| {row['name']} | {row['median_ms']:.0f} | {row['ratio_to_relu']:.2f} |"
+        for row in tree["rows"]
+    ]
+    return "\n".join([f"{tree['what']}; {tree['host']['cpu']}.", "", *lines])
+
+
+def rewritten(text: str) -> str:
+    return BLOCK.sub(lambda m: f"{m[1]}{table(m['study'])}{m[3]}", text)
+
+
+def main(check: bool) -> int:
+    stale = []
+    for path in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]:
+        text = path.read_text(encoding="utf-8")
+        fresh = rewritten(text)
+        if fresh != text:
+            stale.append(path.relative_to(ROOT))
+            if not check:
+                path.write_text(fresh, encoding="utf-8")
+    for path in stale:
+        print(f"{path}: {'is stale: run make docs' if check else 'rewritten'}")
+    return 1 if check and stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(check="--check" in sys.argv[1:]))

@@ -1,0 +1,36 @@
+"""Tables in the docs are what results/ says, and results/ says why it was measured."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def test_tables_are_fresh() -> None:
+    check = [sys.executable, str(ROOT / "docs" / "tables.py"), "--check"]
+    done = subprocess.run(check, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_study_says_what_it_shows() -> None:
+    studies = sorted((ROOT / "results").glob("*/result.json"))
+    assert studies
+    for path in studies:
+        tree = json.loads(path.read_text(encoding="utf-8"))
+        assert tree["command"], path
+        assert tree["shows"], path
+        assert all({"claim", "value", "bar", "holds"} <= show.keys() for show in tree["shows"])
+        assert (path.parent / "README.md").is_file(), path
+
+
+def test_links_lead_somewhere() -> None:
+    import re
+
+    for path in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]:
+        for target in re.findall(r"\]\(([^)#]+)\)", path.read_text(encoding="utf-8")):
+            if "://" not in target:
+                assert (path.parent / target).exists(), f"{path.name}: {target}"
