@@ -1,7 +1,7 @@
 """The surrogate beside SpikingJelly's S2NN: equal at threshold 1, and only there.
 
-SpikingJelly writes the fired branch as beta / (x + 1), x = u - theta, which is beta / u at theta = 1
-alone.  Runs where the extra s3nn[bench] is installed (`make bench`).
+SpikingJelly writes the fired branch as beta / (x + 1), x = u - theta, which is beta / u where the
+threshold is 1 and nowhere else.  Runs where the extra s3nn[bench] is installed (`make bench`).
 """
 
 from __future__ import annotations

@@ -108,7 +108,19 @@ def test_run_json_replays_a_run(comparison: Path, tmp_path: Path) -> None:
     assert weights[0] == weights[1]
 
 
-@pytest.mark.parametrize("kind", ["recipes", "models", "neurons", "surrogates", "synapses", "data"])
+@pytest.mark.parametrize(
+    "kind", ["recipes", "models", "neurons", "surrogates", "synapses", "data", "rows"]
+)
 def test_list(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list", kind]) == 0
     assert capsys.readouterr().out.startswith(f"{kind}:\n  ")
+
+
+def test_a_comparison_holds_its_claims_against_what_it_measured(comparison: Path) -> None:
+    result = read_result(comparison)
+    rows = {row.name: row for row in result.rows}
+    claims = {show.claim: show for show in result.shows}
+    under = claims["s3nn is at most 1.5 points under relu"]
+    points = 100 * (rows["relu"].accuracy.mean - rows["s3nn"].accuracy.mean)
+    assert (under.value, under.holds) == (pytest.approx(points), points <= 1.5)
+    assert claims["s3nn is more accurate than bnn"].bar == rows["bnn"].accuracy.mean

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -83,8 +84,10 @@ def test_help_needs_no_torch_and_is_quick(words: list[str]) -> None:
     )
     seconds = []
     for _ in range(3):
-        start = time.perf_counter()
+        # Processor time: what else the machine is doing is not ours to answer for.
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         assert call(sys.executable, "-c", check).returncode == 0
-        seconds.append(time.perf_counter() - start)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
     if words != ["train", "digits_cnn", "--help"]:
         assert min(seconds) < 0.5, seconds

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated
-
-import tyro
-
-from s3nn.commands.flags import parse
-from s3nn.errors import unknown_name
+from s3nn.errors import UsageError, unknown_name
 from s3nn.registry import DATA_SETS, MODELS, NEURONS, RECIPES, SURROGATES, SYNAPSES, Registry
+from s3nn.rows import EXAMPLES
 
 KINDS: dict[str, Registry] = {
     "recipes": RECIPES,
@@ -19,23 +14,30 @@ KINDS: dict[str, Registry] = {
     "synapses": SYNAPSES,
     "data": DATA_SETS,
 }
+ROWS = "rows"
 
+USAGE = f"""\
+usage: s3nn list [KIND]
 
-@dataclass(frozen=True)
-class ListFlags:
-    """What there is: recipes, models, neurons, surrogates, synapses, data."""
-
-    kind: Annotated[str | None, tyro.conf.Positional] = None
-    """One kind only."""
+What there is, all of it or one kind: {", ".join([*KINDS, ROWS])}.
+"""
 
 
 def list_parts(words: list[str]) -> None:
-    kind = parse(ListFlags, "list", words).kind
-    if kind is not None and kind not in KINDS:
-        raise unknown_name("kind", kind, KINDS)
-    for name in [kind] if kind else KINDS:
-        entries = KINDS[name].entries
+    # No tyro here: it takes longer to import than everything else this command does.
+    if words[:1] in (["-h"], ["--help"]):
+        print(USAGE, end="")
+        return
+    if len(words) > 1:
+        raise UsageError(f"s3nn list takes one kind at most, got {' '.join(words)}")
+    for kind in words or [*KINDS, ROWS]:
+        if kind == ROWS:
+            print(f"{ROWS}:\n  {', '.join(EXAMPLES)}")
+            continue
+        if kind not in KINDS:
+            raise unknown_name("kind", kind, [*KINDS, ROWS])
+        entries = KINDS[kind].entries
         width = max(map(len, entries))
-        print(f"{name}:")
+        print(f"{kind}:")
         for entry in sorted(entries.values(), key=lambda e: e.name):
             print(f"  {entry.name:<{width}}  {entry.summary}")

@@ -17,7 +17,7 @@ PARTS = ("train", "validation", "test")
 
 
 class Folder(Source):
-    """``PATH/CLASS/IMAGE``, or ``PATH/train/CLASS/IMAGE`` with ``PATH/test`` beside it.
+    """Your own images: PATH/CLASS/IMAGE, or PATH/train/CLASS/IMAGE with PATH/test beside it.
 
     Classes are the folders' names, sorted.  All images must be grey or all RGB, and share one size
     unless ``size`` is given.  Beside ``train`` and ``test`` there may be ``validation``; without

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from s3nn.config import Run
 from s3nn.energy import rivals
 from s3nn.errors import S3nnError, TrainingError, UsageError
+from s3nn.experiment.claims import claims
 from s3nn.experiment.combine import combine
 from s3nn.experiment.measure import rival_of
 from s3nn.experiment.train import DETAILS, command_line, read_counts, train, write_arrays
@@ -66,7 +67,8 @@ def compare(
     result = _assemble(run, rows, numbers, done, failures)
     firsts = {cell.row: cell.folder for cell in reversed(done)}
     write_arrays(folder / DETAILS, _arrays(firsts))
-    write_result(folder, _with_rivals(result, firsts))
+    result = _with_rivals(result, firsts)
+    write_result(folder, replace(result, shows=claims(result)))
     write_report(folder)
     return read_result(folder)
 

@@ -18,7 +18,9 @@ Reset = Literal["hard", "soft", "none"]
 
 
 class Lif(SteppedNeuron):
-    """Leaky integrate-and-fire, with x the current and tau the time constant in steps::
+    """Leaky integrate-and-fire, over several steps.
+
+    With x the current and tau the time constant in steps::
 
         u[t] = (1 - 1/tau) v[t-1] + x[t]        s[t] = 1[u[t] > theta]
         v[t] = u[t] (1 - s[t])        hard reset

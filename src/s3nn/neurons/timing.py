@@ -69,7 +69,9 @@ class _TimingFunction(torch.autograd.Function):
 
 
 class Timing(TemporalNeuron):
-    """TSSL-BP: leaky integrate-and-fire whose spike *times* carry the gradient::
+    """TSSL-BP: leaky integrate-and-fire whose spike times carry the gradient.
+
+    Forward::
 
         delta[t] = -v[t-1]/tau_m + x[t]     u[t] = v[t-1] + delta[t]     s[t] = 1[u[t] > theta]
         v[t] = u[t] (1 - s[t])              a[t] = a[t-1] + (s[t] - a[t-1]) / tau_s
