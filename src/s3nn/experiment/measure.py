@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from statistics import fmean
+from statistics import median
 
 import numpy as np
 import torch
@@ -73,8 +73,8 @@ def measure(
         energy_pj={key: e.total_pj for key, e in energy.items()},
         parameters=counts.parameters,
         weight_bits=counts.weight_bits,
-        train_s_per_epoch=fmean(line["seconds"] for line in history),
-        peak_mem_bytes=int(max(line["peak_mem_bytes"] for line in history)),
+        train_s_per_epoch=median(line["seconds"] for line in history),
+        peak_mem_bytes=int(history[-1]["peak_mem_bytes"]),
         validation_accuracy=measure_seeds([best]),
         epochs=len(history),
         layers=_layers(counts, energy),
