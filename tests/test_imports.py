@@ -15,14 +15,24 @@ SOURCE = Path(__file__).resolve().parents[1] / "src"
 
 # From left to right: each may import what stands left of it, and from its own room.
 ORDER: tuple[str, ...] = (
-    *("errors", "registry", "files", "versions", "graph.ir", "surrogates", "neurons", "synapses"),
+    *(
+        "errors",
+        "registry",
+        "decode",
+        "files",
+        "versions",
+        "graph.ir",
+        "surrogates",
+        "neurons",
+        "synapses",
+    ),
     *("clock", "rules", "models", "_tracing", "conversion", "graph", "energy", "data", "runtime"),
     *("export", "config", "rows", "training", "report", "experiment", "recipes", "commands", "cli"),
     *("__main__", "_checks", "testing"),
 )
 # These see the graph and what everything may see, whatever else stands left of them.
 NARROW = dict.fromkeys(
-    ("runtime", "export"), ("errors", "registry", "files", "versions", "graph", "runtime")
+    ("runtime", "export"), ("errors", "registry", "decode", "files", "versions", "graph", "runtime")
 )
 # In a registry's folder a module imports nothing of its siblings but base and private ones.
 FOLDERS = ("surrogates", "neurons", "synapses", "rules", "models", "data", "recipes", "export")
@@ -35,7 +45,18 @@ PAIRS = {
 TORCH = ("torch", "lightning", "torchmetrics", "safetensors.torch")
 # A module here, or one it imports at its top level, must not load torch.
 TORCH_FREE: tuple[str, ...] = (
-    *("", "errors", "registry", "files", "versions", "graph.ir", "runtime", "config", "rows"),
+    *(
+        "",
+        "errors",
+        "registry",
+        "decode",
+        "files",
+        "versions",
+        "graph.ir",
+        "runtime",
+        "config",
+        "rows",
+    ),
     *("report", "recipes", "commands", "cli", "__main__"),
 )
 # Neither may these import torch inside of a function.

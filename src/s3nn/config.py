@@ -6,12 +6,11 @@ only and needs no torch.  Parts are written as specs: ``fire(threshold=0.5)``, `
 
 from __future__ import annotations
 
-import json
-import types
-from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
 
-from s3nn.errors import RunFolderError, UsageError, unknown_name
+from s3nn.decode import decode
+from s3nn.errors import UsageError, unknown_name
 from s3nn.registry import MODELS, NEURONS, SYNAPSES, Spec
 
 
@@ -130,7 +129,7 @@ class Run:
     @classmethod
     def from_json(cls, tree: Any) -> Run:
         """The run of a run.json, or a ``RunFolderError`` that names the key that does not fit."""
-        run: Run = _from_tree(cls, tree, "run")
+        run: Run = decode(cls, tree, "run")
         return run.check()
 
     def flat(self) -> dict[str, Any]:
@@ -165,40 +164,3 @@ def _flatten(tree: dict[str, Any], prefix: str) -> list[tuple[str, Any]]:
         else:
             pairs.append((prefix + key, value))
     return pairs
-
-
-def _from_tree(cls: type, tree: Any, where: str) -> Any:
-    if not isinstance(tree, dict):
-        raise RunFolderError(f"{where} must be an object, got {json.dumps(tree)[:60]}")
-    known = {f.name for f in fields(cls)}
-    for key in tree:
-        if key not in known:
-            raise RunFolderError(str(unknown_name(f"setting of {where}", key, known)))
-    hints = get_type_hints(cls)
-    values = {}
-    for key, value in tree.items():
-        hint, at = hints[key], f"{where}.{key}"
-        if is_dataclass(hint):
-            assert isinstance(hint, type)
-            values[key] = _from_tree(hint, value, at)
-        else:
-            values[key] = _checked(hint, value, at)
-    return cls(**values)
-
-
-def _checked(hint: Any, value: Any, where: str) -> Any:
-    """``value`` if it is of the type ``hint``, an int being a float too."""
-    if get_origin(hint) is Literal:
-        options = get_args(hint)
-        fits = value in options
-        wanted = "one of " + ", ".join(options)
-    else:
-        is_union = get_origin(hint) in (Union, types.UnionType)
-        options = get_args(hint) if is_union else (hint,)
-        fits = any(
-            type(value) is option or (option is float and type(value) is int) for option in options
-        )
-        wanted = " or ".join(getattr(o, "__name__", str(o)) for o in options)
-    if not fits:
-        raise RunFolderError(f"{where} must be {wanted}, got {value!r}")
-    return value

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -40,3 +40,11 @@ def write_bytes(path: Path, content: bytes) -> Path:
 def write_text(path: Path, content: str) -> Path:
     """Write a whole UTF-8 file or nothing."""
     return write_bytes(path, content.encode())
+
+
+def write_texts(folder: Path, texts: Mapping[str, str]) -> list[Path]:
+    """Write several UTF-8 files into ``folder``; where one cannot be made, none is replaced."""
+    with ExitStack() as stack:
+        for name, text in texts.items():
+            stack.enter_context(replacing(folder / name)).write(text.encode())
+    return [folder / name for name in texts]

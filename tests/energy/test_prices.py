@@ -11,7 +11,7 @@ from torch import nn
 from s3nn.clock import unroll
 from s3nn.energy import PRICE_LISTS, Counts, LayerCounts, count, lint, price, rivals
 from s3nn.energy.prices import Float32, Integer, WithMemory
-from s3nn.energy.rivalry import price_lists
+from s3nn.energy.rivalry import _break_even, price_lists
 from s3nn.graph.ir import Edge
 from s3nn.models import Cnn7, Parts, Resnet18
 
@@ -82,28 +82,33 @@ def test_the_price_of_a_network_is_that_of_its_layers() -> None:
 @pytest.fixture(scope="module")
 def spiking() -> Counts:
     torch.manual_seed(1)
-    return count(Cnn7((1, 16, 16), 10, width=0.25), [torch.randn(4, 1, 16, 16)])
+    return count(Cnn7((1, 16, 16), 10, width=0.25), [8 * torch.randn(4, 1, 16, 16)])
 
 
 @pytest.fixture(scope="module")
 def relu() -> Counts:
     torch.manual_seed(1)
-    return count(Cnn7((1, 16, 16), 10, Parts("relu"), width=0.25), [torch.randn(4, 1, 16, 16)])
+    return count(Cnn7((1, 16, 16), 10, Parts("relu"), width=0.25), [8 * torch.randn(4, 1, 16, 16)])
+
+
+def scaled(layer: LayerCounts, factor: float, bits: int) -> LayerCounts:
+    """The layer with ``factor`` as many spikes, until all of its inputs or neurons fire."""
+    layer = replace(layer, weight_bits=bits)
+    if layer.reads is Edge.SPIKE and layer.acs:
+        factor = min(factor, layer.dense / layer.acs)
+        return replace(layer, acs=layer.acs * factor, spikes_in=layer.spikes_in * factor)
+    return replace(layer, spikes_out=min(layer.spikes_out * factor, layer.outputs))
 
 
 def at_rate(counts: Counts, rate: float, bits: int) -> Counts:
-    factor = rate / counts.firing_rate if counts.firing_rate else 0
-    layers = [
-        replace(
-            x,
-            acs=x.acs * factor if x.reads is Edge.SPIKE else x.acs,
-            spikes_in=x.spikes_in * factor,
-            spikes_out=x.spikes_out * factor,
-            weight_bits=bits,
-        )
-        for x in counts.layers
-    ]
-    return replace(counts, layers=tuple(layers))
+    def by(factor: float) -> Counts:
+        return replace(counts, layers=tuple(scaled(x, factor, bits) for x in counts.layers))
+
+    low, high = 0.0, 1e6
+    for _ in range(200):
+        middle = (low + high) / 2
+        low, high = (low, middle) if by(middle).firing_rate > rate else (middle, high)
+    return by(low)
 
 
 @pytest.mark.parametrize("twin", [True, False])
@@ -119,6 +124,22 @@ def test_at_the_break_even_rate_both_cost_the_same(
                 assert (cost <= rival.energy_pj[key]) == (even == 1)
             wins = rival.own_energy_pj[key] < rival.energy_pj[key]
             assert wins == (spiking.firing_rate < even)
+    assert 0.01 < spiking.firing_rate < 0.5
+
+
+def test_a_layer_cannot_fire_more_than_always() -> None:
+    """One layer fires at 90 %, one at 10 %; the rival costs what firing twice as often would."""
+    busy, calm = (replace(FIRES, name=name, spikes_out=n) for name, n in (("a", 360), ("b", 40)))
+    behind_busy = replace(SPIKES, name="c", acs=90_000)
+    behind_calm = replace(SPIKES, name="d", acs=10_000)
+    counts = Counts(2, (busy, behind_busy, calm, behind_calm), 0, 0)
+    assert counts.firing_rate == 0.5
+    prices, neurons_pj = Integer(), 400 * 0.1
+    doubled_pj = (2 * neurons_pj + (100_000 + 20_000) * 0.1) / 2
+    assert _break_even(counts, prices, doubled_pj) == pytest.approx((400 + 80) / 800)
+    assert _break_even(counts, prices, 0.0) == 0
+    always_pj = (2 * neurons_pj + 200_000 * 0.1) / 2
+    assert _break_even(counts, prices, always_pj + 1) == 1
 
 
 def test_zeros_skipped_cost_less_and_four_bits_less_than_eight(

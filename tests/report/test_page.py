@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from s3nn.errors import RunFolderError
+from s3nn.files import write_texts
 from s3nn.report import write
 from s3nn.report.details import Details
-from s3nn.report.files import write_files
 from s3nn.report.html import page
 from s3nn.report.schema import Data, Failure, Result
 from s3nn.report.table import columns
@@ -197,6 +197,6 @@ def test_a_report_that_fails_leaves_the_old_one(
 def test_a_write_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("old")
     with pytest.raises(UnicodeEncodeError):
-        write_files(tmp_path, {"a.txt": "new", "b.txt": "\ud800"})
+        write_texts(tmp_path, {"a.txt": "new", "b.txt": "\ud800"})
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
     assert (tmp_path / "a.txt").read_text() == "old"

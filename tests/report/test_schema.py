@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from s3nn.errors import RunFolderError
-from s3nn.report.files import write_result
+from s3nn.report import write_result
 from s3nn.report.schema import Result, read_result
 
 

@@ -10,6 +10,7 @@ from s3nn.energy.prices import Integer, PriceList, WithMemory
 from s3nn.graph.ir import Edge
 
 BITS = (8, 4)
+BISECTIONS = 200  # more than a 64-bit float has bits, wherever the crossing is
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,9 @@ def rivals(spiking: Counts, relu: Counts | None) -> tuple[Rival, ...]:
     """The 8- and 4-bit rivals of a spiking network.
 
     With the counts of its trained ReLU twin, a multiplication by zero is skipped; without them
-    nothing is known of its zeros and the rival is dense.  Rates are scaled alike in all layers: a
-    network of firing rate r has r / r0 of the spikes that were counted at rate r0.
+    nothing is known of its zeros and the rival is dense.  The spikes of all layers are scaled by
+    one factor; a layer whose neurons all fire has its dense accumulations and no more, and one that
+    was silent stays so.
     """
     return tuple(_rival(spiking, relu, bits) for bits in BITS)
 
@@ -44,17 +46,40 @@ def _rival(spiking: Counts, relu: Counts | None, bits: int) -> Rival:
     lists = price_lists(bits)
     opponent = _with_bits(_skipping(relu) if relu is not None else _dense(spiking), bits)
     own = _with_bits(_skipping(spiking) if relu is not None else spiking, bits)
-    silent = _silent(own)
-    rate = spiking.firing_rate or 0.0
-    energy, mine, even = {}, {}, {}
-    for key, prices in lists.items():
-        theirs = price(opponent, prices).total_pj
-        at_rate, at_zero = price(own, prices).total_pj, price(silent, prices).total_pj
-        slope = at_rate - at_zero
-        crossing = rate * (theirs - at_zero) / slope if slope > 0 else float(theirs > at_zero)
-        energy[key], mine[key] = theirs, at_rate
-        even[key] = min(max(crossing, 0.0), 1.0)
+    energy = {key: price(opponent, prices).total_pj for key, prices in lists.items()}
+    mine = {key: price(own, prices).total_pj for key, prices in lists.items()}
+    even = {key: _break_even(own, prices, energy[key]) for key, prices in lists.items()}
     return Rival(f"int{bits} ReLU, {zeros}", energy, mine, even)
+
+
+def _break_even(spiking: Counts, prices: PriceList, energy_pj: float) -> float:
+    """The firing rate at which ``spiking`` costs ``energy_pj``; prices are linear in spikes."""
+    silent_pj = [part.total_pj for part in price(_silent(spiking), prices).layers]
+    found_pj = [part.total_pj for part in price(spiking, prices).layers]
+    ceilings = [_ceiling(layer) for layer in spiking.layers]
+    parts = [(a, b - a, c) for a, b, c in zip(silent_pj, found_pj, ceilings, strict=True)]
+
+    def cost_pj(factor: float) -> float:
+        return sum(base + slope * min(factor, ceiling) for base, slope, ceiling in parts)
+
+    low, high = 0.0, max(ceilings, default=0.0)
+    if cost_pj(low) >= energy_pj:
+        return 0.0
+    if cost_pj(high) <= energy_pj:
+        return 1.0
+    for _ in range(BISECTIONS):
+        middle = (low + high) / 2
+        low, high = (low, middle) if cost_pj(middle) > energy_pj else (middle, high)
+    neurons = [layer for layer in spiking.layers if layer.firing_rate is not None]
+    fired = sum(min(high * layer.spikes_out, layer.outputs) for layer in neurons)
+    return fired / sum(layer.outputs for layer in neurons)
+
+
+def _ceiling(layer: LayerCounts) -> float:
+    """By how much a layer's spikes can grow until all of its neurons, or inputs, fire."""
+    if layer.acs and layer.reads is Edge.SPIKE:
+        return layer.dense / layer.acs
+    return layer.outputs / layer.spikes_out if layer.spikes_out else 0.0
 
 
 def price_lists(bits: int) -> dict[str, PriceList]:

@@ -18,8 +18,7 @@ from s3nn.errors import RunFolderError
 from s3nn.experiment.measure import Measured, measure, price_lists
 from s3nn.experiment.trained import load_data
 from s3nn.files import replacing, write_text
-from s3nn.report import read_result, write_report
-from s3nn.report.files import write_result
+from s3nn.report import read_result, write_report, write_result
 from s3nn.report.schema import Data, Result
 from s3nn.rows import row_of
 from s3nn.training.fit import Processes, data_description, fit

@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from s3nn.report.console import console_table
-    from s3nn.report.files import write_result
     from s3nn.report.html import page
     from s3nn.report.interval import measure
     from s3nn.report.merging import merge
-    from s3nn.report.schema import Result, Row, read_result
+    from s3nn.report.schema import Result, Row, read_result, write_result
     from s3nn.report.text import markdown
     from s3nn.report.write import write_merged_report, write_report
 
@@ -47,7 +46,7 @@ _HOME = {
     "read_result": "schema",
     "write_merged_report": "write",
     "write_report": "write",
-    "write_result": "files",
+    "write_result": "schema",
 }
 
 

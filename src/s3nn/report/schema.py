@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from s3nn.decode import decode, encode
 from s3nn.errors import RunFolderError
-from s3nn.report.decode import decode, encode
+from s3nn.files import write_text
 
 Scalar = bool | int | float | str | None
 
@@ -248,3 +249,11 @@ def read_result(folder: Path) -> Result:
     result: Result = decode(Result, value, str(path))
     object.__setattr__(result, "folder", str(folder))
     return result
+
+
+def write_result(folder: Path, result: Result) -> Path:
+    """Write ``folder``/result.json, after reading it back: what is written can be reported."""
+    value = result.to_json()
+    Result.from_json(value)
+    text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False)
+    return write_text(Path(folder) / "result.json", f"{text}\n")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from s3nn.files import write_texts
 from s3nn.report.details import Details, merge_details, read_details
-from s3nn.report.files import write_files
 from s3nn.report.html import page
 from s3nn.report.merging import merge, new_names
 from s3nn.report.schema import Result, read_result
@@ -33,4 +33,4 @@ def write_merged_report(folders: Sequence[Path], into: Path) -> list[Path]:
 
 def _write(folder: Path, result: Result, details: Details) -> list[Path]:
     texts = {"report.md": markdown(result), "report.html": page(result, details)}
-    return write_files(folder, texts)
+    return write_texts(folder, texts)

@@ -8,15 +8,17 @@ refused elsewhere: JSON has no NaN.
 from __future__ import annotations
 
 import math
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, Field, fields, is_dataclass
 from types import NoneType, UnionType
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from s3nn.errors import RunFolderError
 
 
 def decode(kind: Any, value: Any, where: str = "result") -> Any:
-    """Read the JSON ``value`` as ``kind``: a dataclass, tuple, dict, union or plain type.
+    """Read the JSON ``value`` as ``kind``: a dataclass, tuple, dict, literal, union or plain type.
+
+    A field with a default may be missing; a key that is no field is an error.
 
     >>> decode(tuple[float, ...], [1, 2.5])
     (1.0, 2.5)
@@ -39,6 +41,10 @@ def decode(kind: Any, value: Any, where: str = "result") -> Any:
             raise _wrong(where, value, "an object")
         item = get_args(kind)[1]
         return {str(key): decode(item, each, f"{where}.{key}") for key, each in value.items()}
+    if origin is Literal:
+        if value not in get_args(kind):
+            raise _wrong(where, value, f"one of {', '.join(map(repr, get_args(kind)))}")
+        return value
     if origin in (Union, UnionType):
         return _decode_union(get_args(kind), value, where)
     return _decode_plain(kind, value, where)
@@ -72,7 +78,7 @@ def _decode_dataclass(kind: Any, value: Any, where: str) -> Any:
     if not isinstance(value, dict):
         raise _wrong(where, value, "an object")
     names = [f.name for f in written(kind)]
-    missing = [name for name in names if name not in value]
+    missing = [f.name for f in written(kind) if f.name not in value and not _optional(f)]
     unknown = [name for name in value if name not in names]
     if missing or unknown:
         parts = []
@@ -84,7 +90,12 @@ def _decode_dataclass(kind: Any, value: Any, where: str) -> Any:
             f"{where} {' and '.join(parts)}: written by another version of s3nn? run it again"
         )
     hints = get_type_hints(kind)
-    return kind(**{name: decode(hints[name], value[name], f"{where}.{name}") for name in names})
+    there = [name for name in names if name in value]
+    return kind(**{name: decode(hints[name], value[name], f"{where}.{name}") for name in there})
+
+
+def _optional(field: Field[Any]) -> bool:
+    return field.default is not MISSING or field.default_factory is not MISSING
 
 
 def _decode_union(kinds: tuple[Any, ...], value: Any, where: str) -> Any:
