@@ -76,7 +76,7 @@ def test_wrong_names_and_options_get_a_did_you_mean(registry: Registry) -> None:
         registry.get("round_thin")
     with pytest.raises(UsageError, match="option of thing box2 'sise': did you mean 'size'"):
         registry.build("box2(sise=3)")
-    with pytest.raises(UsageError, match=r"unknown option .* 'colour': \(known: size\)"):
+    with pytest.raises(UsageError, match=r"unknown option .* 'colour' \(known: size\)"):
         registry.build("box2(colour='red')", colour="blue")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -55,14 +56,14 @@ def test_the_comparison_says_everything(comparison: Path) -> None:
     assert (comparison / "report.md").is_file()
 
 
-def test_a_repeated_comparison_trains_nothing(comparison: Path) -> None:
-    weights = sorted(comparison.glob("*/seed*/model.safetensors"))
+def test_a_repeated_comparison_trains_nothing(comparison: Path, tmp_path: Path) -> None:
+    again = shutil.copytree(comparison, tmp_path / "again")
+    weights = sorted(again.glob("*/seed*/model.safetensors"))
     before = [path.stat().st_mtime_ns for path in weights]
-    rows = ["--rows", "relu", "s3nn"]
-    assert (
-        main(["compare", "digits_mlp", *TINY, "--seeds", "2", *rows, "--out", str(comparison)]) == 0
-    )
+    words = ["compare", "digits_mlp", *TINY, "--seeds", "2", "--rows", "relu", "s3nn"]
+    assert main([*words, "--out", str(again)]) == 0
     assert [path.stat().st_mtime_ns for path in weights] == before
+    assert [row.name for row in read_result(again).rows] == ["relu", "s3nn"]
 
 
 def test_a_failing_row_does_not_lose_the_others(tmp_path: Path) -> None:

@@ -125,6 +125,8 @@ def _row(spec: tuple[Any, ...], seeds: list[int], classes: int, draw: Any) -> di
                 "edge": "image -> conv1",
                 "reason": "the image is analog, so the first layer multiplies",
                 "macs": 451_584.0,
+                "adds": 0.0,
+                "unavoidable": True,
                 "energy_pj": {p: 451_584 * prices["mac_pj"] for p, prices in PRICES.items()},
             }
         ],

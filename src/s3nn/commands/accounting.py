@@ -82,6 +82,8 @@ def energy(words: list[str]) -> None:
     )
     console = make_console()
     console.print(table)
+    if counts.uncounted:
+        console.print(f"not counted, since not known: {', '.join(counts.uncounted)}")
     for key, prices in PRICE_LISTS.items():
         console.print(f"[bold]{key}[/]: {prices.summary} [dim]({prices.source})[/]")
     for rival in rivals(counts, relu) if counts.firing_rate is not None else ():
@@ -101,13 +103,13 @@ def lint(words: list[str]) -> None:
     from s3nn.report.units import count_text, energy_text
 
     for row in read_result(flags.run).rows:
-        print(f"{row.name}: {len(row.lint)} edges are not binary")
+        avoidable = sum(not finding.unavoidable for finding in row.lint)
+        print(f"{row.name}: {len(row.lint)} not binary, {avoidable} of them avoidable")
         for finding in row.lint:
-            prices = ", ".join(
-                f"{energy_text(pj)} ({key})" for key, pj in finding.energy_pj.items()
-            )
+            priced = [f"{energy_text(pj)} ({key})" for key, pj in finding.energy_pj.items()]
             print(f"  {finding.edge}: {finding.reason}")
-            print(f"    {count_text(finding.macs)} MACs; {prices}")
+            print(f"    {count_text(finding.macs)} MACs, {count_text(finding.adds)} additions")
+            print(f"    {', '.join(priced)}")
 
 
 def report(words: list[str]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+import warnings
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -69,7 +70,11 @@ def _download(
     # pandas parses faster and in less memory; scikit-learn's own parser is always there.
     parser = "pandas" if find_spec("pandas") else "liac-arff"
     try:
-        table: Any = fetch_openml(data_id=openml.number, as_frame=False, parser=parser, cache=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of its retries; the error below says it all
+            table: Any = fetch_openml(
+                data_id=openml.number, as_frame=False, parser=parser, cache=False
+            )
     except (OSError, HTTPException, ValueError, ImportError) as error:
         raise DataError(
             f"cannot download {source.name} (OpenML data set {openml.number}: "

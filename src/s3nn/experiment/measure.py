@@ -179,5 +179,6 @@ def _layers(counts: Counts, energy: dict[str, Energy]) -> tuple[schema.Layer, ..
 
 def _lint(network: nn.Module, counts: Counts) -> tuple[schema.Lint, ...]:
     return tuple(
-        schema.Lint(f.edge, f.reason, f.macs, dict(f.energy_pj)) for f in lint(network, counts)
+        schema.Lint(f.edge, f.reason, f.macs, f.adds, dict(f.energy_pj), f.unavoidable)
+        for f in lint(network, counts)
     )

@@ -133,7 +133,9 @@ class Lint:
     edge: str
     reason: str
     macs: float
+    adds: float
     energy_pj: dict[str, float]
+    unavoidable: bool
 
 
 @dataclass(frozen=True)

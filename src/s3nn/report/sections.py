@@ -87,13 +87,14 @@ def lint_sheet(result: Result) -> Sheet | None:
     for row in result.rows:
         for lint in row.lint if row.spikes else ():
             energies = [units.energy_text(lint.energy_pj.get(name)) for name in names]
-            line = (lint.edge, lint.reason, units.count_text(lint.macs), *energies)
+            operations = (units.count_text(lint.macs), units.count_text(lint.adds))
+            line = (lint.edge, lint.reason, *operations, *energies)
             rows_of.setdefault(line, []).append(row.name)
     if not rows_of:
         return None
     return Sheet(
         "Where an edge is not binary",
-        ("row", "edge", "why", "MACs", *names),
+        ("row", "edge", "why", "MACs", "adds", *names),
         tuple((", ".join(rows), *line) for line, rows in rows_of.items()),
         words=3,
         anchor="lint",

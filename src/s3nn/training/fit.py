@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
@@ -67,6 +68,10 @@ def fit(run: Run, folder: Path, data: DataSet, *, progress: bool = True) -> Fitt
     ``TrainingError`` for a loss that is not finite.
     """
     run.check()
+    if run.fit.tensorboard and find_spec("tensorboard") is None:
+        raise UsageError(
+            "--fit.tensorboard needs the package tensorboard: pip install 's3nn[tensorboard]'"
+        )
     begun = files.claim(folder, run)
     network, history = untrained(run, data), History(folder / files.METRICS)
     if begun and (folder / files.WEIGHTS).is_file():
@@ -201,12 +206,7 @@ def _logger(fit: Fit, folder: Path) -> Logger | Literal[False]:
         return False
     from lightning.pytorch.loggers import TensorBoardLogger
 
-    try:
-        return TensorBoardLogger(folder, name="", version="tensorboard")
-    except ModuleNotFoundError as error:
-        raise UsageError(
-            "--fit.tensorboard needs the package tensorboard: pip install 's3nn[tensorboard]'"
-        ) from error
+    return TensorBoardLogger(folder, name="", version="tensorboard")
 
 
 @contextmanager
