@@ -11,7 +11,7 @@ demo: install
 	@echo "The page: $(DEMO)/report.html"
 
 test: install
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 check: install
 	$(BIN)/ruff check .
