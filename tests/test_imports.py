@@ -26,7 +26,7 @@ ORDER: tuple[str, ...] = (
         "neurons",
         "synapses",
     ),
-    *("clock", "rules", "models", "_tracing", "conversion", "graph", "energy", "data", "runtime"),
+    *("clock", "rules", "models", "graph", "_tracing", "conversion", "energy", "data", "runtime"),
     *("export", "config", "rows", "training", "report", "experiment", "recipes", "commands", "cli"),
     *("__main__", "_checks", "testing"),
 )

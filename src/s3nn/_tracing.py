@@ -26,16 +26,9 @@ DROPOUTS = {
     "dropout2d": nn.Dropout2d,
     "dropout3d": nn.Dropout3d,
 }
-# What comes out has the values of what goes in.
-MAX_POOLS = _sizes("maxpool", "adaptivemaxpool")
-RESHAPES = {"flatten", "unflatten", "reshape", "view", "squeeze", "unsqueeze", "permute"}
-RESHAPES |= {"transpose", "cat", "concat", "concatenate", "stack"}
-KEEP_EDGE = {*MAX_POOLS, *DROPOUTS, *RESHAPES, "identity", "contiguous"}
-# Of spikes these make a number of spikes, or a share.
-AVERAGE_POOLS = _sizes("avgpool", "adaptiveavgpool")
-COUNT = {*AVERAGE_POOLS, "mean", "sum", "add", "iadd"}
 # What comes out has the channels of what goes in.
-KEEP_CHANNELS = {*MAX_POOLS, *AVERAGE_POOLS, *DROPOUTS, *RELUS, "identity", "contiguous"}
+KEEP_CHANNELS = _sizes("maxpool", "adaptivemaxpool", "avgpool", "adaptiveavgpool")
+KEEP_CHANNELS |= {*DROPOUTS, *RELUS, "identity", "contiguous"}
 KEEP_CHANNELS |= {"add", "sub", "mul", "truediv", "iadd", "isub", "imul", "itruediv"}
 
 USE_RELU = "put a ReLU in its place before spikify, and train again"

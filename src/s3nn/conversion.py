@@ -15,9 +15,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
 
 from s3nn._tracing import (
-    COUNT,
     DROPOUTS,
-    KEEP_EDGE,
     NOT_CONVERTED,
     RELUS,
     channels,
@@ -30,6 +28,7 @@ from s3nn._tracing import (
 )
 from s3nn.errors import UsageError
 from s3nn.graph.ir import Edge
+from s3nn.graph.trace import operation_of, output_edge
 from s3nn.neurons import Neuron, Threshold, make_neuron
 from s3nn.registry import SYNAPSES, Spec
 from s3nn.synapses import Synapse, SynapticConv2d, SynapticLinear
@@ -172,12 +171,9 @@ class _Conversion:
     def _note(self, node: fx.Node, name: str) -> None:
         if node.op == "call_function" and name in DROPOUTS:
             self._make_module(node, DROPOUTS[name])
-        inputs = [self.edges[n] for n in node.all_input_nodes]
-        self.edges[node] = Edge.ANALOG
-        if name in KEEP_EDGE and len(set(inputs)) == 1:
-            self.edges[node] = inputs[0]
-        elif name in COUNT and inputs and {*inputs} <= {Edge.SPIKE, Edge.COUNT}:
-            self.edges[node] = Edge.COUNT
+        inputs = tuple(self.edges[n] for n in node.all_input_nodes)
+        does = operation_of(node, self.network) if name else ""
+        self.edges[node] = output_edge(does, inputs) if inputs else Edge.ANALOG
         if any(n in self.behind_neurons for n in node.all_input_nodes):
             self.behind_neurons.add(node)
         if name in NOT_CONVERTED:

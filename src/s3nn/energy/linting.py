@@ -65,7 +65,8 @@ def _reason(site: Site, sites: dict[str, Site]) -> str | None:
             return f"the neurons {source.name} emit analog values"
         return f"{source.operation} {source.name} gives analog values"
     if site.operation == "add" and len(site.inputs) > 1:
-        return "a residual sum of real values"
+        real = site.output_edge is Edge.ANALOG
+        return "a residual sum of real values" if real else "a sum of spikes is a count"
     if site.operation == "avg_pool" and any(edge.binary for edge in site.input_edges):
         return "an average of spikes: additions, and a count behind it"
     if site.opaque:

@@ -186,17 +186,17 @@ def _site(node: fx.Node, model: nn.Module, found: Traced, names: dict[str, int])
     edges = tuple(found.sites[n].output_edge if n in found.sites else Edge.ANALOG for n in sources)
     runs = max((found.sites[n].runs for n in sources if n in found.sites), default=1)
     path: str | None = None
+    operation = operation_of(node, model)
     if node.op == "call_module":
         name = path = str(node.target)
         module = model.get_submodule(path)
-        operation = _of_module(module)
-        edge = module.emits if isinstance(module, (Neuron, Scan)) else _output(operation, edges)
+        edge = module.emits if isinstance(module, (Neuron, Scan)) else output_edge(operation, edges)
     else:
-        name, operation = called(node), _of_function(node)
+        name = called(node)
         callers = [*node.meta.get("nn_module_stack", {}).values()]
         if callers and callers[-1][0]:
             name = f"{callers[-1][0]}.{name}"
-        edge = _output(operation, edges)
+        edge = output_edge(operation, edges)
         if operation == "repeat":
             runs *= _copies(node)
         elif name.endswith(("mean", "sum")) and _axis(node, None) in (0, (0,), [0]):
@@ -213,6 +213,13 @@ def _source(node: fx.Node, found: Traced) -> str:
     if node in found.sites:
         return found.sites[node].name
     return INPUT if node.op == "placeholder" else str(node.target)
+
+
+def operation_of(node: fx.Node, model: nn.Module) -> str:
+    """What a node of a traced ``model`` does: ``conv``, ``add``, ...; unknown: ``opaque ...``."""
+    if node.op == "call_module":
+        return _of_module(model.get_submodule(str(node.target)))
+    return _of_function(node)
 
 
 def _of_module(module: nn.Module) -> str:
@@ -263,7 +270,7 @@ def _common(edges: tuple[Edge, ...]) -> Edge:
     return edges[0] if len(set(edges)) == 1 else Edge.ANALOG
 
 
-def _output(operation: str, edges: tuple[Edge, ...]) -> Edge:
+def output_edge(operation: str, edges: tuple[Edge, ...]) -> Edge:
     """What an operation makes of its inputs' types; a maximum of spikes is an OR."""
     kept = _common(edges)
     match operation:
@@ -273,4 +280,7 @@ def _output(operation: str, edges: tuple[Edge, ...]) -> Edge:
             return Edge.ANALOG if kept is Edge.SIGN else kept
         case "avg_pool":
             return Edge.ANALOG if kept is Edge.ANALOG else Edge.COUNT
+        case "add":
+            counts = len(edges) > 1 and {*edges} <= {Edge.SPIKE, Edge.COUNT}
+            return Edge.COUNT if counts else Edge.ANALOG
     return Edge.ANALOG
