@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -28,9 +29,27 @@ def test_every_study_says_what_it_shows() -> None:
 
 
 def test_links_lead_somewhere() -> None:
-    import re
 
     for path in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]:
         for target in re.findall(r"\]\(([^)#]+)\)", path.read_text(encoding="utf-8")):
             if "://" not in target:
                 assert (path.parent / target).exists(), f"{path.name}: {target}"
+
+
+def test_the_python_of_the_readme_runs() -> None:
+    import torch
+
+    import s3nn
+
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    block = re.search(r"```python\n(.*?)```", text, re.DOTALL)
+    assert block is not None
+    images = torch.randn(16, 1, 12, 12)
+    exec(block[1], {"images": images, "run": s3nn.find_recipe("digits_cnn")})
+
+
+def test_the_commands_of_the_readme_exist() -> None:
+    from s3nn.commands import COMMANDS
+
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert {*re.findall(r"^    s3nn (\w+)", text, re.MULTILINE)} == {*COMMANDS}

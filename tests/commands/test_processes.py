@@ -27,13 +27,9 @@ def test_killed_and_resumed_ends_at_the_same_weights(tmp_path: Path) -> None:
     command = [*TRAIN, "--fit.epochs", "25"]
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     assert call(*command, "--out", str(whole)).returncode == 0
-    with subprocess.Popen([*command, "--out", str(killed)], env=ENV, stderr=subprocess.PIPE) as p:
-        log = killed / "metrics.jsonl"
-        deadline = time.monotonic() + 120
-        while not (log.exists() and log.read_text().count("\n") >= 3):
-            assert p.poll() is None, "it ended before it could be killed"
-            assert time.monotonic() < deadline
-            time.sleep(0.002)
+    command_killed = [*command, "--out", str(killed)]
+    with subprocess.Popen(command_killed, env=ENV, stderr=subprocess.PIPE, text=True) as p:
+        wait_for_epochs(killed / "metrics.jsonl", 3, p)
         p.send_signal(signal.SIGKILL)
     assert not (killed / "model.safetensors").exists()
     assert call(*command, "--out", str(killed)).returncode == 0
@@ -91,3 +87,22 @@ def test_help_needs_no_torch_and_is_quick(words: list[str]) -> None:
         seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
     if words != ["train", "digits_cnn", "--help"]:
         assert min(seconds) < 0.5, seconds
+
+
+def test_an_interrupt_is_no_traceback(tmp_path: Path) -> None:
+    command = [*TRAIN, "--fit.epochs", "400", "--out", str(tmp_path / "run")]
+    with subprocess.Popen(command, env=ENV, stderr=subprocess.PIPE, text=True) as p:
+        wait_for_epochs(tmp_path / "run" / "metrics.jsonl", 2, p)
+        p.send_signal(signal.SIGINT)
+        _, err = p.communicate(timeout=60)
+    assert p.returncode == 130
+    assert "interrupted; the same command goes on" in err
+    assert "Traceback" not in err
+
+
+def wait_for_epochs(log: Path, epochs: int, process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 120
+    while not (log.exists() and log.read_text().count("\n") >= epochs):
+        assert process.poll() is None, "it ended before it could be stopped"
+        assert time.monotonic() < deadline
+        time.sleep(0.002)

@@ -189,6 +189,8 @@ def _train_cell(cell: Cell, connection: Connection, progress: bool) -> None:
     try:
         train(cell.run, cell.folder, progress=progress)
         connection.send(None)
+    except KeyboardInterrupt:
+        connection.close()  # the parent was interrupted too, and says so
     except S3nnError as error:
         connection.send(str(error))
     except Exception as error:

@@ -169,7 +169,11 @@ def _train(
         default_root_dir=folder,
     )
     last = folder / LAST
-    trainer.fit(learner, ckpt_path=str(last) if last.is_file() else None)
+    try:
+        trainer.fit(learner, ckpt_path=str(last) if last.is_file() else None)
+    except SystemExit:  # what Lightning makes of an interrupt
+        if not trainer.interrupted:
+            raise
     if trainer.interrupted:
         raise KeyboardInterrupt
 
