@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -13,21 +12,21 @@ from s3nn.registry import SYNAPSES, Spec
 from s3nn.synapses import Synapse, SynapticConv2d, SynapticLinear
 
 
-class SpikingModel(nn.Module, ABC):
+class SpikingModel(nn.Module):
     """encode (analog, MACs) -> features (spikes, ACs) -> read-out (logits).
 
     ``encode`` maps images (N, C, H, W) to the current of the first neurons; ``features`` starts
     with those neurons and ends with the spikes that ``readout`` turns into logits (N, classes).
+    ``input_shape`` is the (C, H, W) of one image.
     """
 
     encode: nn.Module
     features: nn.Module
     readout: nn.Module
 
-    @property
-    @abstractmethod
-    def input_shape(self) -> tuple[int, int, int]:
-        """(C, H, W) of one image."""
+    def __init__(self, input_shape: tuple[int, int, int]) -> None:
+        super().__init__()
+        self.input_shape = input_shape
 
     def forward(self, x: Tensor) -> Tensor:
         logits: Tensor = self.readout(self.features(self.encode(x)))

@@ -19,10 +19,9 @@ class Cnn7(SpikingModel):
         parts: Parts | None = None,
         width: float = 1.0,
     ) -> None:
-        super().__init__()
+        super().__init__(input_shape)
         check_size(input_shape, 3, "cnn7")
         parts = parts or Parts()
-        self._input_shape = input_shape
         a, b, c = (scaled(channels, width) for channels in (64, 128, 256))
         side_y, side_x = input_shape[1] // 8, input_shape[2] // 8
         self.encode = parts.conv(input_shape[0], a, end=True)
@@ -36,7 +35,3 @@ class Cnn7(SpikingModel):
             nn.Flatten(),
         )
         self.readout = parts.readout(c * side_y * side_x, classes)
-
-    @property
-    def input_shape(self) -> tuple[int, int, int]:
-        return self._input_shape

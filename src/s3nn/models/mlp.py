@@ -21,16 +21,11 @@ class Mlp(SpikingModel):
         parts: Parts | None = None,
         width: float = 1.0,
     ) -> None:
-        super().__init__()
+        super().__init__(input_shape)
         parts = parts or Parts()
-        self._input_shape = input_shape
         hidden = scaled(400, width)
         self.encode = nn.Sequential(nn.Flatten(), parts.linear(prod(input_shape), hidden, end=True))
         self.features = nn.Sequential(
             parts.neurons(hidden), parts.linear(hidden, hidden), parts.neurons(hidden)
         )
         self.readout = parts.readout(hidden, classes)
-
-    @property
-    def input_shape(self) -> tuple[int, int, int]:
-        return self._input_shape

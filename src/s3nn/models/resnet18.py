@@ -63,9 +63,8 @@ class Resnet18(SpikingModel):
         parts: Parts | None = None,
         width: float = 1.0,
     ) -> None:
-        super().__init__()
+        super().__init__(input_shape)
         parts = parts or Parts()
-        self._input_shape = input_shape
         before = scaled(STAGES[0][0], width)
         self.encode = parts.conv(input_shape[0], before, end=True)
         blocks: list[nn.Module] = []
@@ -79,7 +78,3 @@ class Resnet18(SpikingModel):
             *blocks, parts.neurons(before), nn.AdaptiveAvgPool2d(1), nn.Flatten()
         )
         self.readout = parts.readout(before, classes)
-
-    @property
-    def input_shape(self) -> tuple[int, int, int]:
-        return self._input_shape

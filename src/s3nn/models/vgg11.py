@@ -35,10 +35,9 @@ class Vgg11(SpikingModel):
         parts: Parts | None = None,
         width: float = 1.0,
     ) -> None:
-        super().__init__()
+        super().__init__(input_shape)
         check_size(input_shape, 4, "vgg11")
         parts = parts or Parts()
-        self._input_shape = input_shape
         layers: list[nn.Module] = []
         before, side_y, side_x = input_shape[0], *input_shape[1:]
         for number, (channels, pool) in enumerate(PLAN):
@@ -52,7 +51,3 @@ class Vgg11(SpikingModel):
         self.encode = nn.Sequential(*layers[:2])
         self.features = nn.Sequential(*layers[2:], nn.Flatten())
         self.readout = parts.readout(before * side_y * side_x, classes)
-
-    @property
-    def input_shape(self) -> tuple[int, int, int]:
-        return self._input_shape
