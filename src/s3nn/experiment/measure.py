@@ -63,7 +63,7 @@ def measure(
         neuron=run.model.neuron,
         synapse=run.model.synapse,
         steps=run.model.steps,
-        accuracy=measure_seeds([float((logits.argmax(1) == labels).float().mean())]),
+        accuracy=measure_seeds([int((logits.argmax(1) == labels).sum()) / len(labels)]),
         firing_rate=counts.firing_rate,
         spikes_per_inference=counts.spikes_per_inference,
         macs=counts.macs / counts.samples,
