@@ -14,8 +14,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from s3nn.report import units
 from s3nn.report.schema import Result
-from s3nn.report.text import comparison
 
 ROOT = Path(__file__).resolve().parents[1]
 BLOCK = re.compile(r"(<!-- table: (?P<study>\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -23,8 +23,27 @@ BLOCK = re.compile(r"(<!-- table: (?P<study>\S+) -->\n).*?(<!-- end -->)", re.DO
 
 def table(study: str) -> str:
     tree = json.loads((ROOT / study / "result.json").read_text(encoding="utf-8"))
-    body = steps(tree) if "rounds" in tree else comparison(Result.from_json(tree))
+    body = steps(tree) if "rounds" in tree else rows(Result.from_json(tree))
     return f"{body.strip()}\n\n`{tree['command']}`\n"
+
+
+def rows(result: Result) -> str:
+    """The columns of a comparison that fit a page; report.md has them all."""
+    prices = next(iter(result.price_lists))
+    full = next((row.energy_pj[prices] for row in result.rows if not row.spikes), None)
+    head = ["row", "steps", "accuracy", "fires", "MACs", "ACs", f"energy ({prices})", "weights"]
+    lines = [f"| {' | '.join(head)} |", "|---" + "|---:" * (len(head) - 1) + "|"]
+    for row in result.rows:
+        energy = units.energy_text(row.energy_pj[prices])
+        if row.spikes and full is not None:
+            energy += f" ({units.percent_text(row.energy_pj[prices] / full)})"
+        cells = [
+            *(row.name, str(row.steps), units.accuracy_text(row.accuracy)),
+            *(units.percent_text(row.firing_rate), units.count_text(row.macs)),
+            *(units.count_text(row.acs), energy, units.bytes_text(row.weight_bits / 8)),
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 def steps(tree: dict[str, Any]) -> str:
