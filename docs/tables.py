@@ -35,7 +35,7 @@ def rows(result: Result) -> str:
     lines = [f"| {' | '.join(head)} |", "|---" + "|---:" * (len(head) - 1) + "|"]
     for row in result.rows:
         energy = units.energy_text(row.energy_pj[prices])
-        if row.spikes and full is not None:
+        if full is not None and row.energy_pj[prices] != full:
             energy += f" ({units.percent_text(row.energy_pj[prices] / full)})"
         cells = [
             *(row.name, str(row.steps), units.accuracy_text(row.accuracy)),
