@@ -63,6 +63,7 @@ def test_torchrun_with_two_processes_agrees_with_one(tmp_path: Path) -> None:
     torchrun += ["--master_port", str(20000 + os.getpid() % 20000), "-m", "s3nn"]
     two = call(*torchrun, *flags, "--out", str(tmp_path / "two"))
     assert two.returncode == 0, two.stderr
+    assert two.stdout.count("report.html") == 1, "only the first process speaks"
     assert call(*S3NN, *flags, "--out", str(tmp_path / "one")).returncode == 0
     accuracy = {
         name: json.loads((tmp_path / name / "result.json").read_text())["rows"][0]["accuracy"]

@@ -54,10 +54,12 @@ def train(words: list[str]) -> None:
     run = Run(recipe.recipe, flags.data, flags.model, flags.optim, flags.fit, flags.seed).check()
     from s3nn.experiment.train import default_folder
     from s3nn.experiment.train import train as train_run
+    from s3nn.training.fit import Processes
 
     folder = flags.out or default_folder(run)
     result = train_run(run, folder)
-    _show(result, folder)
+    if Processes.here().rank == 0:
+        _show(result, folder)
 
 
 def compare(words: list[str]) -> None:
