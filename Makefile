@@ -36,12 +36,14 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@
 
-# The libraries that s3nn is held against.
+# The libraries that s3nn is held against.  SpikingJelly and norse ask for torchvision, which they do
+# not need here and of which no build fits this torch: with it, nothing that looks for it imports.
 bench: $(VENV)/.bench
 	$(BIN)/python -m pytest tests/bench
 
 $(VENV)/.bench: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	$(BIN)/python -m pip uninstall --quiet --yes torchvision torchaudio
 	touch $@
 
 clean:

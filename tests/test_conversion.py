@@ -290,7 +290,7 @@ def test_a_spikified_network_trains(synapse: str) -> None:
     network = spikify(cnn(), synapse=synapse, calibrate=images[:256], firing_rate=0.2)
     optimiser = torch.optim.Adam(network.parameters(), lr=1e-2)
     losses = []
-    for _ in range(6):
+    for _ in range(12):
         for pick in torch.randperm(1200).split(60):
             loss = functional.cross_entropy(network(images[pick]), labels[pick])
             optimiser.zero_grad()

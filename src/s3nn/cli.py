@@ -21,6 +21,7 @@ s3nn: spiking neural networks that run in one time step
   s3nn energy RUN              operations and energy, layer by layer, under each price list
   s3nn lint RUN                every edge that stops being binary, and what it costs
   s3nn report RUN...           the page of one run or several
+  s3nn shard FOLDER OUT        images as archives that training streams from disk
   s3nn list [KIND]             what there is: recipes, models, neurons, surrogates, synapses, ...
 
 RECIPE is a name from `s3nn list recipes`, or a run.json to replay.  RUN is a folder that train or

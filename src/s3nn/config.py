@@ -6,6 +6,7 @@ only and needs no torch.  Parts are written as specs: ``fire(threshold=0.5)``, `
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
@@ -28,6 +29,14 @@ class Data:
     """Flip training images left to right, every other one."""
     shift: int = 0
     """Shift training images by up to so many pixels each way."""
+    cutout: int = 0
+    """Blank a square of so many pixels a side, somewhere in each training image."""
+    mixup: float = 0.0
+    """Mix pairs of training images and their labels; alpha of the Beta(alpha, alpha) of shares."""
+    crop: int | None = None
+    """Side of the random crops of shards:PATH (default 224)."""
+    workers: int = 0
+    """Processes that read and decode the images of shards:PATH."""
     batch: int = 128
     """Images a step, over all processes."""
 
@@ -65,6 +74,10 @@ class Optim:
     label_smoothing: float = 0.0
     clip: float | None = None
     """The largest norm of the gradient; none: as it comes."""
+    average: float = 0.0
+    """Decay of a moving average of the weights, which is what is validated and kept; 0: none."""
+    sharpen: float = 1.0
+    """Factor on the slope of the surrogate, reached linearly at the last epoch."""
 
 
 @dataclass(frozen=True)
@@ -77,10 +90,40 @@ class Fit:
     precision: Literal["32", "bf16", "16"] = "32"
     """Arithmetic of the training step; evaluation is always in 32 bits."""
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
+    step: Literal["plain", "lean", "compiled"] = "plain"
+    """lean: keep spikes as bits and compute potentials again; compiled: and compile that part."""
+    accumulate: int = 1
+    """Parts that a batch is computed in, one after the other, for memory."""
+    strategy: Literal["ddp", "fsdp"] = "ddp"
+    """What several processes share: gradients, or (on GPUs) weights and optimiser too."""
     threads: int | None = None
     """CPU threads of this process (default: the machine's cores)."""
     tensorboard: bool = False
     """Write TensorBoard events beside metrics.jsonl (needs the extra s3nn[tensorboard])."""
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """A trained network to learn from: by its logits, and by starting at its weights.
+
+    With a share ``lambda`` and a temperature ``t``, the loss is ``(1 - lambda) CE(labels) +
+    lambda t^2 KL(softmax(teacher / t) || softmax(student / t))``.  Source: Hinton, Vinyals, Dean,
+    "Distilling the knowledge in a neural network", arXiv 1503.02531.
+    """
+
+    row: str | None = None
+    """The row that teaches (relu, ...): trained first, by this recipe without a teacher."""
+    folder: str | None = None
+    """A finished run that teaches, instead of a row."""
+    share: float = 0.5
+    """How much of the loss follows the teacher; 0: labels only."""
+    temperature: float = 4.0
+    start: bool = False
+    """Start at the teacher's weights."""
+
+    @property
+    def there(self) -> bool:
+        return self.row is not None or self.folder is not None
 
 
 @dataclass(frozen=True)
@@ -92,35 +135,31 @@ class Run:
     model: Model = field(default_factory=Model)
     optim: Optim = field(default_factory=Optim)
     fit: Fit = field(default_factory=Fit)
+    teacher: Teacher = field(default_factory=Teacher)
     seed: int = 0
 
     def check(self) -> Run:
         """This run, or a ``UsageError`` for the first value that cannot be right."""
         _parts_exist(self.model)
-        for name, value, least in (
-            ("data.batch", self.data.batch, 1),
-            ("data.shift", self.data.shift, 0),
-            ("model.steps", self.model.steps, 1),
-            ("fit.epochs", self.fit.epochs, 1),
-            ("fit.patience", self.fit.patience, 1),
-            ("fit.threads", self.fit.threads, 1),
-            ("seed", self.seed, 0),
-        ):
-            if value is not None and value < least:
-                raise UsageError(f"{name} must be {least} or more, got {value}")
-        for name, number in (
-            ("model.width", self.model.width),
-            ("optim.lr", self.optim.lr),
-            ("optim.clip", self.optim.clip),
-        ):
-            if number is not None and not number > 0:
-                raise UsageError(f"{name} must be > 0, got {number}")
-        for name, share in (
-            ("optim.warmup", self.optim.warmup),
-            ("optim.label_smoothing", self.optim.label_smoothing),
-        ):
-            if not 0 <= share < 1:
-                raise UsageError(f"{name} is a share from 0 to below 1, got {share}")
+        for name, (least, most) in _RANGES.items():
+            value = self.flat()[name]
+            if value is not None and not (value > 0 if least is None else value >= least):
+                bound = "> 0" if least is None else f"{least} or more"
+                raise UsageError(f"{name} must be {bound}, got {value}")
+            if value is not None and most is not None and not value <= most:
+                raise UsageError(f"{name} is a share and must be below 1, got {value}")
+        if self.data.shift and self.data.name.startswith("shards"):
+            raise UsageError(
+                f"data.shift={self.data.shift} moves images in memory; those of {self.data.name} "
+                "are cut at random instead: pass --data.shift 0"
+            )
+        if self.data.batch % self.fit.accumulate:
+            raise UsageError(
+                f"data.batch={self.data.batch} cannot be computed in "
+                f"fit.accumulate={self.fit.accumulate} equal parts"
+            )
+        if self.teacher.row is not None and self.teacher.folder is not None:
+            raise UsageError("teacher.row and teacher.folder both name a teacher: give one")
         return self
 
     def to_json(self) -> dict[str, Any]:
@@ -143,6 +182,20 @@ class Run:
 
     def with_model(self, **changes: Any) -> Run:
         return replace(self, model=replace(self.model, **changes))
+
+
+# The least and the largest value; None as the least: above zero.
+_BELOW_1 = math.nextafter(1.0, 0.0)
+_RANGES: dict[str, tuple[float | None, float | None]] = {
+    **dict.fromkeys(("data.batch", "data.crop", "model.steps", "fit.epochs"), (1, None)),
+    **dict.fromkeys(("fit.patience", "fit.threads", "fit.accumulate"), (1, None)),
+    **dict.fromkeys(("data.shift", "data.cutout", "data.mixup", "data.workers"), (0, None)),
+    **dict.fromkeys(("seed", "optim.weight_decay"), (0, None)),
+    **dict.fromkeys(("model.width", "optim.lr", "optim.clip", "optim.sharpen"), (None, None)),
+    "teacher.temperature": (None, None),
+    **dict.fromkeys(("optim.warmup", "optim.label_smoothing", "optim.average"), (0, _BELOW_1)),
+    "teacher.share": (0, 1),
+}
 
 
 def _parts_exist(model: Model) -> None:

@@ -56,12 +56,16 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path) -> None:
     assert (out / "report.html").is_file()
 
 
+def torchrun() -> list[str]:
+    """Two processes on a port that no test beside this one uses."""
+    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2"]
+    return [*launch, "--master_port", str(20000 + os.getpid() % 20000), "-m", "s3nn"]
+
+
 def test_torchrun_with_two_processes_agrees_with_one(tmp_path: Path) -> None:
     flags = ["train", "digits_mlp", "--model.width", "0.1", "--fit.threads", "1"]
     flags += ["--fit.epochs", "10"]
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2"]
-    torchrun += ["--master_port", str(20000 + os.getpid() % 20000), "-m", "s3nn"]
-    two = call(*torchrun, *flags, "--out", str(tmp_path / "two"))
+    two = call(*torchrun(), *flags, "--out", str(tmp_path / "two"))
     assert two.returncode == 0, two.stderr
     assert two.stdout.count("report.html") == 1, "only the first process speaks"
     assert call(*S3NN, *flags, "--out", str(tmp_path / "one")).returncode == 0
@@ -71,6 +75,19 @@ def test_torchrun_with_two_processes_agrees_with_one(tmp_path: Path) -> None:
     }
     assert accuracy["one"]["mean"] > 0.75
     assert accuracy["two"]["mean"] == pytest.approx(accuracy["one"]["mean"], abs=0.06)
+
+
+def test_two_processes_learn_from_a_teacher_in_parts_of_a_batch(tmp_path: Path) -> None:
+    flags = ["train", "digits_mlp", "--model.width", "0.1", "--fit.threads", "1"]
+    flags += ["--fit.epochs", "2", "--fit.accumulate", "2", "--teacher.row", "relu"]
+    two = call(*torchrun(), *flags, "--out", str(tmp_path / "two"))
+    assert two.returncode == 0, two.stderr
+    rows = {
+        name: json.loads((tmp_path / name / "result.json").read_text())["rows"][0]
+        for name in ("two", "two-teacher")
+    }
+    assert (rows["two"]["name"], rows["two-teacher"]["name"]) == ("s3nn", "relu")
+    assert rows["two"]["accuracy"]["mean"] > 0.3
 
 
 @pytest.mark.parametrize("words", [["--help"], ["list"], ["train", "digits_cnn", "--help"]])

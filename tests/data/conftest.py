@@ -10,8 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 from s3nn.data.base import Places
+from s3nn.data.sharding import write_shards
 
 Writer = Callable[..., Path]
 
@@ -50,3 +52,31 @@ def mnist_folder(tmp_path: Path, write_idx: Writer, rng: np.random.Generator) ->
 @pytest.fixture
 def nowhere(tmp_path: Path) -> Places:
     return Places(folder=None, cache=tmp_path / "cache", download=True)
+
+
+def paint(path: Path, number: int, size: tuple[int, int] = (24, 20)) -> Path:
+    """An image of one colour, whose red says its number whatever is cut out of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", size, (number, 7, 255 - number)).save(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """26 train images of two classes (even and odd numbers), 4 for validation and 6 for test."""
+    folder = tmp_path_factory.mktemp("photographs") / "images"
+    first = 0
+    for part, count in (("train", 26), ("validation", 4), ("test", 6)):
+        for number in range(first, first + count):
+            paint(folder / part / ("even", "odd")[number % 2] / f"{number:03}.png", number)
+        first += count
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shards(photographs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The photographs in shards of 6 or 7."""
+    pytest.importorskip("webdataset")
+    out = tmp_path_factory.mktemp("shards") / "small"
+    write_shards(photographs, out, per_shard=8)
+    return out

@@ -9,11 +9,11 @@ from s3nn.data.fashion_mnist import DEBIAN
 from s3nn.errors import DataError, UsageError
 from s3nn.registry import DATA_SETS
 
-PUBLISHED = sorted(set(DATA_SETS.names()) - {"folder"})
+PUBLISHED = sorted(set(DATA_SETS.names()) - {"folder", "shards"})
 
 
 def test_the_registry_finds_the_data_sets_and_nothing_else() -> None:
-    known = {"cifar10", "cifar100", "digits", "fashion_mnist", "folder", "mnist"}
+    known = {"cifar10", "cifar100", "digits", "fashion_mnist", "folder", "mnist", "shards"}
     assert known <= set(DATA_SETS.names())
     assert all(issubclass(DATA_SETS.get(name), Source) for name in DATA_SETS.names())
     assert s3nn.data.FashionMNIST is DATA_SETS.get("fashion_mnist")
@@ -77,6 +77,9 @@ def test_fashion_mnist_is_the_published_one() -> None:
         ("folder:a", {"folder": "b"}, "name your images' folder once"),
         ("mnist", {"folder": "/no/such"}, "'/no/such' for mnist is not a folder"),
         ("mnist", {"size": (8, 8)}, r"size=\(8, 8\) is for folder:PATH"),
+        ("shards:a", {"size": (8, 8)}, r"size=\(8, 8\) is for folder:PATH"),
+        ("mnist", {"crop": 8}, "crop=8 is for shards:PATH"),
+        ("shards", {}, "name the folder of your shards once, as shards:PATH"),
         ("digits", {"folder": "."}, "digits come with scikit-learn"),
     ],
 )

@@ -112,10 +112,10 @@ def test_residual_sums_and_averages_are_additions() -> None:
     sums = [x for x in counts.layers if x.operation == "add"]
     assert len(sums) == 16
     assert all(x.adds == x.outputs for x in sums)
-    average = next(x for x in counts.layers if x.operation == "avg_pool")
-    assert average.reads is Edge.SPIKE
-    assert average.writes is Edge.COUNT
-    assert average.adds == average.inputs - average.outputs
+    *skips, last = (x for x in counts.layers if x.operation == "avg_pool")
+    assert [x.reads for x in skips] == [Edge.ANALOG] * 3, "potentials, where the size changes"
+    assert (last.reads, last.writes) == (Edge.SPIKE, Edge.COUNT)
+    assert all(x.adds == x.inputs - x.outputs for x in (*skips, last))
     readout = layer(counts, "readout")
     assert (readout.acs, readout.macs) == (0, 3 * 32 * 10), "a count is multiplied"
 

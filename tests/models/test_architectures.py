@@ -8,7 +8,15 @@ from torch import Tensor, nn
 
 from s3nn.errors import UsageError
 from s3nn.graph.ir import Edge
-from s3nn.models import Cnn7, Parts, Resnet18, SpikingModel, Vgg11
+from s3nn.models import (
+    Cnn7,
+    ImagenetResnet18,
+    ImagenetResnet34,
+    Parts,
+    Resnet18,
+    SpikingModel,
+    Vgg11,
+)
 from s3nn.neurons import Neuron
 from s3nn.registry import MODELS
 from s3nn.synapses import SynapticConv2d, SynapticLinear
@@ -25,8 +33,34 @@ def test_plans_at_full_width() -> None:
         assert channels(Cnn7((1, 28, 28), 10)) == [64, 64, 128, 128, 256, 256]
         vgg = channels(Vgg11((3, 32, 32), 10))
         resnet = channels(Resnet18((3, 32, 32), 10))
+        large = channels(ImagenetResnet18((3, 224, 224), 1000))
+        larger = channels(ImagenetResnet34((3, 224, 224), 1000))
     assert vgg == [64, 128, 256, 256, 512, 512, 512, 512]
-    assert resnet == [64, *[64] * 4, *[128] * 4, *[256] * 4, *[512] * 4]
+    assert resnet == large == [64, *[64] * 4, *[128] * 4, *[256] * 4, *[512] * 4]
+    assert larger == [64, *[64] * 6, *[128] * 8, *[256] * 12, *[512] * 6]
+
+
+def test_the_imagenet_form_halves_five_times() -> None:
+    with torch.device("meta"):
+        model = ImagenetResnet18((3, 224, 224), 1000)
+        current = model.encode(torch.zeros(1, 3, 224, 224))
+        assert current.shape == (1, 64, 56, 56)
+        assert model.features[:16](current).shape == (1, 512, 7, 7)
+    first = model.encode[0][0]
+    assert (first.kernel_size, first.stride, first.padding) == ((7, 7), (2, 2), (3, 3))
+
+
+@pytest.mark.parametrize("name", ["imagenet_resnet18", "imagenet_resnet34"])
+def test_neurons_of_an_untrained_imagenet_network_are_not_saturated(name: str) -> None:
+    """As they are where a maximum of the potential is taken at every change of size."""
+    model = MODELS.build(name, input_shape=(3, 64, 64), classes=10, width=0.125)
+    rates: list[float] = []
+    for layer in model.modules():
+        if isinstance(layer, Neuron):
+            layer.register_forward_hook(lambda *call: rates.append(float(call[2].detach().mean())))
+    model(torch.randn(4, 3, 64, 64))
+    assert len(rates) == len(channels(model))
+    assert 0.1 < min(rates) <= max(rates) < 0.9, rates
 
 
 LETTERS = {"Sequential": "C", "MaxPool2d": "P", "Fire": "N", "Flatten": "-", "Residual": "R"}
@@ -40,6 +74,8 @@ LETTERS["AdaptiveAvgPool2d"] = "A"
         ("cnn7", "NCPN" + "CNCPN" * 2 + "-"),
         ("vgg11", "NCPN" + "CNCPN" * 3 + "-"),  # the first pool is in encode
         ("resnet18", "R" * 16 + "NA-"),
+        ("imagenet_resnet18", "R" * 16 + "NA-"),  # the pool is in encode
+        ("imagenet_resnet34", "R" * 32 + "NA-"),
     ],
 )
 def test_pools_take_the_maximum_of_the_potential_in_front_of_the_neurons(
@@ -49,7 +85,10 @@ def test_pools_take_the_maximum_of_the_potential_in_front_of_the_neurons(
     assert "".join(LETTERS[type(layer).__name__] for layer in model.features) == plan
 
 
-@pytest.mark.parametrize(("name", "least"), [("cnn7", 8), ("vgg11", 16)])
+LEAST = [("cnn7", 8), ("vgg11", 16), ("imagenet_resnet18", 16), ("imagenet_resnet34", 16)]
+
+
+@pytest.mark.parametrize(("name", "least"), LEAST)
 def test_images_that_pools_would_shrink_to_nothing_are_refused(name: str, least: int) -> None:
     model = MODELS.build(name, input_shape=(1, least, least), classes=10, width=WIDTH)
     assert model.eval()(torch.zeros(1, 1, least, least)).shape == (1, 10)

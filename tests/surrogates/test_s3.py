@@ -18,7 +18,7 @@ POTENTIALS = [-3.0, -0.5, 0.0, 0.1, 0.49, 0.5, 0.51, 0.99, 1.0, 1.01, 1.5, 2.0, 
 
 
 def by_hand(u: float, theta: float, alpha: float, beta: float) -> float:
-    """METHOD.md's two lines."""
+    """The two lines of docs/method.md."""
     if u > theta:
         return beta / u
     sig = 1 / (1 + exp(-alpha * (u - theta)))
@@ -123,3 +123,18 @@ def test_the_straight_through_estimator_without_a_clip_passes_everything() -> No
     spike(u, 1.0, SURROGATES.build("straight_through(clip=inf)")).sum().backward()
     assert u.grad.tolist() == [1.0, 1.0, 1.0]
     assert SURROGATES.build("straight_through").clip == inf
+
+
+@pytest.mark.parametrize("per_channel", [False, True])
+def test_layout_and_precision_are_the_potentials(per_channel: bool) -> None:
+    """Half precision and channels-last stay what they are, and the equation stays close."""
+    exact = (2 * torch.randn(2, 6, 5, 5)).to(memory_format=torch.channels_last)
+    u = exact.bfloat16().requires_grad_()
+    theta = torch.full((6, 1, 1), 0.5).view(1, 6, 1, 1) if per_channel else torch.tensor(0.5)
+    s = spike(u, theta, S3())
+    (grad,) = torch.autograd.grad(s.sum(), u)
+    for found in (s, grad):
+        assert found.dtype == torch.bfloat16
+        assert found.is_contiguous(memory_format=torch.channels_last)
+    reference = S3().derivative(u.detach().double(), theta.double())
+    assert_close(grad.double(), reference, rtol=0.03, atol=0.01)

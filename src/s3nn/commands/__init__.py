@@ -23,5 +23,6 @@ COMMANDS: dict[str, Command] = {
     "energy": _lazy("accounting", "energy"),
     "lint": _lazy("accounting", "lint"),
     "report": _lazy("accounting", "report"),
+    "shard": _lazy("sharding", "shard"),
     "list": _lazy("listing", "list_parts"),
 }

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from s3nn.commands.flags import parse
 from s3nn.commands.terminal import make_console
-from s3nn.config import Data, Fit, Model, Optim, Run
+from s3nn.config import Data, Fit, Model, Optim, Run, Teacher
 from s3nn.errors import UsageError
 from s3nn.recipes import find_recipe
 from s3nn.report.schema import Result
 from s3nn.rows import DEFAULT_ROWS
+
+_SECTIONS = ("data", "model", "optim", "fit", "teacher")
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,7 @@ class TrainFlags:
     model: Model
     optim: Optim
     fit: Fit
+    teacher: Teacher
     seed: int
     """Everything random follows from it."""
     out: Path | None = None
@@ -37,6 +40,7 @@ class CompareFlags:
     model: Model
     optim: Optim
     fit: Fit
+    teacher: Teacher
     rows: tuple[str, ...] = DEFAULT_ROWS
     """relu, s3nn, s3nn-intK, relu-intK, bnn, lif-tT, timing-tT."""
     seeds: int = 3
@@ -49,12 +53,12 @@ class CompareFlags:
 
 def train(words: list[str]) -> None:
     recipe, rest = _recipe("train", words)
-    settings = {f.name: getattr(recipe, f.name) for f in fields(Run) if f.name != "recipe"}
-    flags = parse(TrainFlags, "train RECIPE", rest, TrainFlags(**settings))
-    run = Run(recipe.recipe, flags.data, flags.model, flags.optim, flags.fit, flags.seed).check()
+    sections = {name: getattr(recipe, name) for name in _SECTIONS}
+    flags = parse(TrainFlags, "train RECIPE", rest, TrainFlags(**sections, seed=recipe.seed))
+    run = replace(_settings(recipe, flags), seed=flags.seed).check()
     from s3nn.experiment.train import default_folder
     from s3nn.experiment.train import train as train_run
-    from s3nn.training.fit import Processes
+    from s3nn.training.processes import Processes
 
     folder = flags.out or default_folder(run)
     result = train_run(run, folder)
@@ -64,9 +68,9 @@ def train(words: list[str]) -> None:
 
 def compare(words: list[str]) -> None:
     recipe, rest = _recipe("compare", words)
-    default = CompareFlags(recipe.data, recipe.model, recipe.optim, recipe.fit)
-    flags = parse(CompareFlags, "compare RECIPE", rest, default)
-    run = Run(recipe.recipe, flags.data, flags.model, flags.optim, flags.fit, recipe.seed).check()
+    sections = {name: getattr(recipe, name) for name in _SECTIONS}
+    flags = parse(CompareFlags, "compare RECIPE", rest, CompareFlags(**sections))
+    run = _settings(recipe, flags).check()
     from s3nn.experiment.compare import compare as compare_rows
     from s3nn.experiment.compare import default_folder
 
@@ -75,6 +79,11 @@ def compare(words: list[str]) -> None:
     _show(result, folder)
     if result.failures:
         raise SystemExit(1)
+
+
+def _settings(recipe: Run, flags: TrainFlags | CompareFlags) -> Run:
+    """The recipe with the sections that the flags changed."""
+    return replace(recipe, **{name: getattr(flags, name) for name in _SECTIONS})
 
 
 def _recipe(command: str, words: list[str]) -> tuple[Run, list[str]]:

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from s3nn.data._measure import checksum, mean_and_std
+from s3nn.data._on_disk import Stream
 from s3nn.data._splits import hold_out
-from s3nn.data.base import DataSet, DataSpec, Places, Source, Split
+from s3nn.data.base import DataSet, DataSpec, Measured, Places, Source, Split
 from s3nn.data.batches import Batches, normalise
 from s3nn.data.images import check_images, read_image
 from s3nn.errors import UsageError
@@ -20,6 +21,7 @@ __all__ = [
     "DataSpec",
     "Source",
     "Split",
+    "Stream",
     "check_images",
     "load",
     "normalise",
@@ -36,12 +38,14 @@ def load(
     cache: Path | None = None,
     seed: int = 0,
     size: tuple[int, int] | None = None,
+    crop: int | None = None,
 ) -> DataSet:
     """The data set called ``name``, in three splits: train, validation and test.
 
     Parameters
     ----------
-    name: a registry name, or ``folder:PATH`` for your own images, one folder a class.
+    name: a registry name, ``folder:PATH`` for your own images, one folder a class, or
+        ``shards:PATH`` for what `s3nn shard` wrote of them, whose train images stay on disk.
     folder: where the original files of the named data set lie; looked into before anything else.
     validation: how many train images (int) or which share of them (float) to hold out; by default
         the last 5,000 of Fashion-MNIST and MNIST, and a stratified tenth elsewhere.
@@ -49,6 +53,7 @@ def load(
     cache: where downloads are kept; by default ``s3nn`` under ``$XDG_CACHE_HOME`` or ``~/.cache``.
     seed: which stratified images go to validation.  It never moves an image into or out of test.
     size: (H, W) to which the images of ``folder:PATH`` are resized; by default they must agree.
+    crop: pixels a side to which those of ``shards:PATH`` are cut and resized; by default 224.
 
     Data sets without a test set (digits, and a folder without ``train/`` and ``test/``) are split
     60/20/20, stratified, with the same test images whatever the seed.
@@ -60,48 +65,58 @@ def load(
     >>> digits.spec.shape, digits.spec.sizes
     ((1, 8, 8), {'train': 1079, 'validation': 359, 'test': 359})
     """
-    source, places = _source(name, folder, size), _places(name, folder, cache, download)
+    source, places = _source(name, folder, size, crop), _places(name, folder, cache, download)
     raw = source.read(places)
     for split, called in ((raw.train, "train"), (raw.validation, "validation"), (raw.test, "test")):
         if split is not None:
             split.check(f"the {called} part of {source.name}", source.shape, source.classes)
     train, held, test = hold_out(raw, source, validation, seed)
-    mean, std = mean_and_std(train.images)
+    measured = raw.measured
+    if measured is None:
+        measured = Measured(*mean_and_std(train.images), checksum((train, held, test)))
     spec = DataSpec(
         name=source.name,
         shape=source.shape,
         classes=source.classes,
-        mean=mean,
-        std=std,
+        mean=measured.mean,
+        std=measured.std,
         licence=source.licence,
         source=raw.source,
-        checksum=checksum((train, held, test)),
+        checksum=measured.checksum,
         sizes={"train": len(train), "validation": len(held), "test": len(test)},
     )
     return DataSet(spec, train, held, test)
 
 
-def _source(name: str, folder: Path | str | None, size: tuple[int, int] | None) -> Source:
+def _source(
+    name: str, folder: Path | str | None, size: tuple[int, int] | None, crop: int | None
+) -> Source:
     kind, colon, path = name.partition(":")
-    if kind == "folder":
-        if bool(colon and path) == (folder is not None):
-            raise UsageError(
-                f"data set {name!r} with folder={str(folder)!r}: name your images' folder once, "
-                "as folder:PATH"
-            )
-        own: Source = DATA_SETS.get("folder")(path or folder, size=size)
-        return own
-    if size is not None:
+    if size is not None and kind != "folder":
         raise UsageError(f"size={size} is for folder:PATH; the images of {name} keep their size")
-    source: Source = DATA_SETS.get(name)()
-    return source
+    if crop is not None and kind != "shards":
+        raise UsageError(f"crop={crop} is for shards:PATH; the images of {name} are not cut")
+    if kind not in _OWN:
+        published: Source = DATA_SETS.get(name)()
+        return published
+    if bool(colon and path) == (folder is not None):
+        raise UsageError(
+            f"data set {name!r} with folder={str(folder)!r}: name {_OWN[kind]} once, as {kind}:PATH"
+        )
+    options = {"size": size} if kind == "folder" else {"crop": crop}
+    own: Source = DATA_SETS.get(kind)(path or folder, **options)
+    return own
+
+
+# Data sets of the user's own, which have a place instead of a name.
+_OWN = {"folder": "your images' folder", "shards": "the folder of your shards"}
 
 
 def _places(name: str, folder: Path | str | None, cache: Path | None, download: bool) -> Places:
     if cache is None:
         root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
         cache = Path(root) / "s3nn"
-    if folder is None or name == "folder":
+    if folder is None or name in _OWN:
         return Places(None, cache, download)
     if not Path(folder).is_dir():
         raise UsageError(f"folder={str(folder)!r} for {name} is not a folder")

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from s3nn.data.base import Split
@@ -24,13 +25,21 @@ def mean_and_std(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
     ((0.5,), (0.5,))
     """
     pixels = images.numpy()
-    means, stds = [], []
-    values = np.arange(256, dtype=np.int64)
-    for channel in range(pixels.shape[1]):
-        histogram = np.zeros(256, dtype=np.int64)
+    histograms = np.zeros((pixels.shape[1], 256), dtype=np.int64)
+    for channel, histogram in enumerate(histograms):
         for start in range(0, len(pixels), _CHUNK):
             chunk = pixels[start : start + _CHUNK, channel]
             histogram += np.bincount(chunk.reshape(-1), minlength=256)
+    return of_histograms(histograms)
+
+
+def of_histograms(
+    histograms: NDArray[np.int64],
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """``mean_and_std`` of pixels of which ``histograms[channel, value]`` have each value."""
+    means, stds = [], []
+    values = np.arange(256, dtype=np.int64)
+    for histogram in histograms:
         number, total = int(histogram.sum()), int(histogram @ values)
         squares = int(histogram @ values**2)
         variance = (number * squares - total**2) / number**2

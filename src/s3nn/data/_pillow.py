@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from s3nn.errors import DataError
@@ -28,6 +29,8 @@ EXTENSIONS = (
 # Pillow's modes that are grey or RGB without loss; the value is the mode we decode to.
 _LOSSLESS = {"1": "L", "L": "L", "RGB": "RGB"}
 _MAY_HAVE_ALPHA = {"LA": "L", "La": "L", "RGBA": "RGB", "RGBa": "RGB", "P": "RGB", "PA": "RGB"}
+# What turns into RGB with 8 bits a colour; the published ImageNet has CMYK in it.
+_TO_RGB = {*_LOSSLESS, *_MAY_HAVE_ALPHA, "CMYK", "YCbCr", "HSV", "LAB"}
 
 
 def decode(path: Path) -> Image.Image:
@@ -36,13 +39,7 @@ def decode(path: Path) -> Image.Image:
     A palette becomes RGB and an opaque alpha channel is dropped; what would lose something
     (transparency, 16 bits, CMYK) is a ``DataError`` that says so.
     """
-    try:
-        with Image.open(path) as opened:
-            image: Image.Image = ImageOps.exif_transpose(opened)
-            image.load()
-    # Damaged files raise more than OSError: SyntaxError (PNG), ValueError, Pillow's bomb error.
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(f"cannot read {path} as an image ({error})") from error
+    image = open_upright(path, str(path))
     if image.mode in _LOSSLESS:
         return image.convert(_LOSSLESS[image.mode])
     if image.mode in _MAY_HAVE_ALPHA:
@@ -51,6 +48,32 @@ def decode(path: Path) -> Image.Image:
             return image.convert(_MAY_HAVE_ALPHA[image.mode])
         raise DataError(f"{path} is transparent in places: save it with a background, grey or RGB")
     raise DataError(f"{path} has the colour mode {image.mode}: save it as 8-bit grey or RGB")
+
+
+def open_upright(source: Path | IO[bytes], called: str) -> Image.Image:
+    """The image in a file, turned upright as its EXIF orientation says, in its own mode."""
+    try:
+        with Image.open(source) as opened:
+            image: Image.Image = ImageOps.exif_transpose(opened)
+            image.load()
+    # Damaged files raise more than OSError: SyntaxError (PNG), ValueError, Pillow's bomb error.
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        unknown = isinstance(error, UnidentifiedImageError)
+        why = "it is in no format that Pillow knows" if unknown else error
+        raise DataError(f"cannot read {called} as an image ({why})") from error
+    return image
+
+
+def to_rgb(image: Image.Image, called: str) -> Image.Image:
+    """``image`` in mode RGB: grey three times, CMYK without a colour profile, alpha dropped."""
+    if image.mode not in _TO_RGB:
+        raise DataError(f"{called} has the colour mode {image.mode}: save it as 8-bit grey or RGB")
+    if image.mode == "RGB":
+        return image
+    # Palettes with transparency reach RGB without a warning by way of RGBA.
+    if image.mode == "P" and "transparency" in image.info:
+        image = image.convert("RGBA")
+    return image.convert("RGB")
 
 
 def to_tensor(image: Image.Image) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from s3nn.data.base import Raw, Source, Split
+from s3nn.data.base import AnySplit, Raw, Source, Split
 from s3nn.errors import DataError, UsageError
 
 TEST_SHARE = 0.2
@@ -14,8 +14,8 @@ DEFAULT_SHARE = 0.1
 
 
 def hold_out(
-    raw: Raw, source: Source, validation: int | float | None, seed: int
-) -> tuple[Split, Split, Split]:
+    raw: Raw[AnySplit], source: Source, validation: int | float | None, seed: int
+) -> tuple[AnySplit, AnySplit, AnySplit]:
     """Train, validation and test of what a source found.
 
     A data set without a test set gives a stratified fifth of its images to it, always the same one
@@ -67,7 +67,9 @@ def _check_count(count: int, split: Split, source: Source) -> None:
         )
 
 
-def _stratified(split: Split, count: int, source: Source, seed: int) -> tuple[Split, Split]:
+def _stratified(
+    split: AnySplit, count: int, source: Source, seed: int
+) -> tuple[AnySplit, AnySplit]:
     """``split`` without ``count`` images, and these: as close to its class shares as integers get.
 
     Largest remainder: each class gives the floor of its share, and those with the largest

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, Self, TypeVar
 
 import torch
 from torch import Tensor
@@ -72,9 +73,9 @@ class Split:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def __getitem__(self, index: Tensor | slice) -> Split:
+    def __getitem__(self, index: Tensor | slice) -> Self:
         """The images and labels that ``index`` picks (a slice, or int64 of shape (M,))."""
-        return Split(self.images[index], self.labels[index])
+        return type(self)(self.images[index], self.labels[index])
 
     def check(self, called: str, shape: Shape, classes: tuple[str, ...]) -> None:
         """``DataError`` unless there are images, all of ``shape``, with labels of ``classes``."""
@@ -98,7 +99,8 @@ class Split:
 class DataSet:
     """A described data set in three splits.
 
-    Train on ``train``, choose on ``validation``, read ``test`` once.
+    Train on ``train``, choose on ``validation``, read ``test`` once.  A ``train`` that is a
+    ``Stream`` lies on disk: it counts its images and has no tensors.
     """
 
     spec: DataSpec
@@ -122,17 +124,33 @@ class Places:
 
 
 @dataclass(frozen=True)
-class Raw:
+class Measured:
+    """What is computed from the images of a data set: ``mean``, ``std``, ``checksum`` of its spec.
+
+    A source whose images do not fit into memory brings it along.
+    """
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    checksum: str
+
+
+AnySplit = TypeVar("AnySplit", bound=Split)
+
+
+@dataclass(frozen=True)
+class Raw(Generic[AnySplit]):
     """What a source found, before s3nn holds out a validation split.
 
     ``test`` or ``validation`` is ``None`` where the data set itself has none; ``source`` says in
-    words where it was found.
+    words where it was found; ``measured`` is ``None`` where s3nn is to measure the images.
     """
 
-    train: Split
-    test: Split | None
-    validation: Split | None
+    train: AnySplit
+    test: AnySplit | None
+    validation: AnySplit | None
     source: str
+    measured: Measured | None = None
 
 
 class Source(ABC):

@@ -27,11 +27,11 @@ def normalise(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Te
     >>> normalise(torch.tensor([[[[0, 255]]]], dtype=torch.uint8), [0.5], [0.5])
     tensor([[[[-1.,  1.]]]])
     """
-    scale, offset = _scale_and_offset(images.shape[1], mean, std, images.device)
+    scale, offset = scale_and_offset(images.shape[1], mean, std, images.device)
     return torch.mul(images, scale).add_(offset)
 
 
-def _scale_and_offset(
+def scale_and_offset(
     channels: int, mean: Sequence[float], std: Sequence[float], device: torch.device
 ) -> tuple[Tensor, Tensor]:
     """``1 / (255 std)`` and ``-mean / std``, each float32 of shape (1, C, 1, 1)."""
@@ -106,6 +106,18 @@ def augment(images: Tensor, flip: Tensor, rows: Tensor, columns: Tensor, shift: 
     return pixels.view(count, height, width, channels).permute(0, 3, 1, 2)
 
 
+def check_parts(batch_size: int, rank: int, world: int) -> None:
+    """``UsageError`` unless a global batch parts evenly among ``world`` ranks, ``rank`` of them."""
+    if world < 1 or not 0 <= rank < world:
+        raise UsageError(f"rank={rank} of world={world}: ranks go from 0 to world - 1")
+    if batch_size < 1 or batch_size % world:
+        raise UsageError(
+            f"batch_size={batch_size} is the global batch and must be a multiple of "
+            f"world={world} processes, at least one image each: try "
+            f"{max(1, round(batch_size / world)) * world}"
+        )
+
+
 class Batches:
     """An iterable of (x, y): float32 (b, C, H, W), normalised, and int64 (b,).
 
@@ -154,14 +166,7 @@ class Batches:
         channels_last: bool = True,
     ) -> None:
         height, width = split.images.shape[2:]
-        if world < 1 or not 0 <= rank < world:
-            raise UsageError(f"rank={rank} of world={world}: ranks go from 0 to world - 1")
-        if batch_size < 1 or batch_size % world:
-            raise UsageError(
-                f"batch_size={batch_size} is the global batch and must be a multiple of "
-                f"world={world} processes, at least one image each: try "
-                f"{max(1, round(batch_size / world)) * world}"
-            )
+        check_parts(batch_size, rank, world)
         if not 0 <= shift < min(height, width):
             raise UsageError(
                 f"shift={shift} must be from 0 to less than the image, {height}x{width} pixels"
@@ -175,7 +180,7 @@ class Batches:
         self.pixels = split.images.to(device).permute(0, 2, 3, 1).contiguous()
         self.labels = split.labels.to(device)
         channels, device = split.images.shape[1], self.pixels.device
-        self.scale, self.offset = _scale_and_offset(channels, mean, std, device)
+        self.scale, self.offset = scale_and_offset(channels, mean, std, device)
         self.batch_size = batch_size
         self.flip, self.shift, self.shuffle = flip, shift, shuffle
         self.drop_last, self.seed, self.rank, self.world = drop_last, seed, rank, world

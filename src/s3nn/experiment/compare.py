@@ -20,6 +20,7 @@ from s3nn.errors import S3nnError, TrainingError, UsageError
 from s3nn.experiment.claims import claims
 from s3nn.experiment.combine import combine
 from s3nn.experiment.measure import rival_of
+from s3nn.experiment.teaching import teacher_run
 from s3nn.experiment.train import DETAILS, command_line, read_counts, train, write_arrays
 from s3nn.report import read_result, write_report, write_result
 from s3nn.report.schema import Failure, Result, Row
@@ -29,12 +30,13 @@ from s3nn.training.folder import describe
 
 @dataclass(frozen=True)
 class Cell:
-    """One row with one seed, and the folder it lives in."""
+    """One row with one seed, the folder it lives in, and the folder of its teacher."""
 
     row: str
     seed: int
     run: Run
     folder: Path
+    teacher: Path
 
 
 def compare(
@@ -50,8 +52,9 @@ def compare(
 
     ``rows`` are names as in ``s3nn.rows``; ``seeds`` a number (0, 1, ...) or the seeds themselves.
     Each row and seed is trained in a process and a folder of its own, ``OUT/ROW/seedN``, ``jobs``
-    at a time.  What is finished is not trained again when the call is repeated; what fails is
-    listed under ``failures`` and the others go on.
+    at a time; the teacher of a recipe that has one comes first, in ``OUT/teacher/seedN``, and
+    teaches every row.  What is finished is not trained again when the call is repeated; what fails
+    is listed under ``failures`` and the others go on.
 
     Raises ``UsageError`` for rows or seeds that cannot be right, and ``TrainingError`` when no row
     could be trained.
@@ -59,9 +62,14 @@ def compare(
     folder = Path(out) if out is not None else default_folder(run)
     numbers = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
     cells = plan(run, rows, numbers, folder)
-    failures = _train_all(cells, jobs, progress)
+    lessons = teachers(cells)
+    failures = _train_all(lessons, jobs, progress) if lessons else []
+    untaught = {failure.seed for failure in failures}
+    failures += _train_all([c for c in cells if c.seed not in untaught], jobs, progress)
     failed = {(failure.row, failure.seed) for failure in failures}
-    done = [cell for cell in cells if (cell.row, cell.seed) not in failed]
+    done = [
+        cell for cell in cells if (cell.row, cell.seed) not in failed and cell.seed not in untaught
+    ]
     if not done:
         raise TrainingError(f"no row could be trained; the first says: {failures[0].error}")
     result = _assemble(run, rows, numbers, done, failures)
@@ -86,9 +94,25 @@ def plan(run: Run, rows: Sequence[str], seeds: Sequence[int], folder: Path) -> l
             raise UsageError(f"a {what} is named twice: {', '.join(map(str, values))}")
     runs = {row: with_row(run, row) for row in rows}
     return [
-        Cell(row, seed, replace(runs[row], seed=seed), folder / row / f"seed{seed}")
+        Cell(
+            row,
+            seed,
+            replace(runs[row], seed=seed),
+            folder / row / f"seed{seed}",
+            folder / "teacher" / f"seed{seed}",
+        )
         for seed in seeds
         for row in rows
+    ]
+
+
+def teachers(cells: Sequence[Cell]) -> list[Cell]:
+    """The teachers of ``cells``, one a seed for all rows, to be trained before them."""
+    found = {cell.teacher: (cell, teacher_run(cell.run)) for cell in cells}
+    return [
+        Cell(f"teacher {row_of(run)}", cell.seed, run, folder, folder)
+        for folder, (cell, run) in found.items()
+        if run is not None
     ]
 
 
@@ -187,7 +211,7 @@ def _outcome(connection: Connection, process: ForkServerProcess) -> str | None:
 def _train_cell(cell: Cell, connection: Connection, progress: bool) -> None:
     """In the cell's process: train, then send the error, or None."""
     try:
-        train(cell.run, cell.folder, progress=progress)
+        train(cell.run, cell.folder, teacher=cell.teacher, progress=progress)
         connection.send(None)
     except KeyboardInterrupt:
         connection.close()  # the parent was interrupted too, and says so

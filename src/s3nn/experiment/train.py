@@ -16,23 +16,34 @@ from s3nn.config import Run
 from s3nn.energy import Counts
 from s3nn.errors import RunFolderError
 from s3nn.experiment.measure import Measured, measure, price_lists
+from s3nn.experiment.teaching import open_teacher, teacher_run
 from s3nn.experiment.trained import load_data
 from s3nn.files import replacing, write_text
 from s3nn.report import read_result, write_report, write_result
 from s3nn.report.schema import Data, Result
 from s3nn.rows import row_of
-from s3nn.training.fit import Processes, data_description, fit
+from s3nn.training.fit import data_description, fit
 from s3nn.training.folder import RESULT, claim
+from s3nn.training.processes import Processes
 from s3nn.versions import host, versions
 
 DETAILS, COUNTS = "details.npz", "counts.json"
 
 
-def train(run: Run, out: Path | str | None = None, *, progress: bool = True) -> Result:
+def train(
+    run: Run,
+    out: Path | str | None = None,
+    *,
+    teacher: Path | str | None = None,
+    progress: bool = True,
+) -> Result:
     """Train ``run`` in the folder ``out`` (default ``runs/RECIPE-sSEED``), measure it, report it.
 
     The epoch is picked on the validation split and the test split is read once.  A folder that
     holds this run begun is resumed from its last epoch; finished, its result is read back.
+
+    A run with a ``teacher.row`` trains that network first, in the folder ``teacher`` (default
+    ``OUT-teacher``); one that is there is not trained again.
 
     Returns the ``Result`` of one row that result.json holds.  Raises ``UsageError`` for what cannot
     be right and ``TrainingError`` when the loss stops being finite.
@@ -41,8 +52,15 @@ def train(run: Run, out: Path | str | None = None, *, progress: bool = True) -> 
     folder = Path(out) if out is not None else default_folder(run)
     if claim(folder, run) and (folder / RESULT).is_file():
         return read_result(folder)
+    lessons = Path(teacher) if teacher is not None else folder.with_name(f"{folder.name}-teacher")
+    taught_by = teacher_run(run)
+    if taught_by is not None:
+        train(taught_by, lessons, progress=progress)
     data = load_data(run)
-    fitted = fit(run, folder, data, progress=progress)
+    fitted = fit(run, folder, data, teacher=open_teacher(run, lessons), progress=progress)
+    if Processes.here().rank > 0:
+        _meet()
+        return read_result(folder)
     measured = measure(row_of(run), run, fitted.network, data, fitted.history)
     result = Result(
         command=command_line(),
@@ -56,9 +74,15 @@ def train(run: Run, out: Path | str | None = None, *, progress: bool = True) -> 
         rows=(measured.row,),
         price_lists=price_lists(),
     )
-    if Processes.here().rank == 0:
-        _write(folder, result, measured)
+    _write(folder, result, measured)
+    _meet()
     return result
+
+
+def _meet() -> None:
+    """Wait until the first process, which alone measures and writes, has written."""
+    if torch.distributed.is_initialized():
+        torch.distributed.barrier()
 
 
 def _write(folder: Path, result: Result, measured: Measured) -> None:

@@ -3,9 +3,9 @@
 from typing import Any
 
 from s3nn.registry import SURROGATES
-from s3nn.surrogates.base import Surrogate, spike
+from s3nn.surrogates.base import Surrogate, fired, spike
 
-__all__ = ["Surrogate", "spike"]
+__all__ = ["Surrogate", "fired", "spike"]
 
 
 def __getattr__(name: str) -> Any:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import fields, replace
 from typing import Any
 
 import torch
 from torch import Tensor
+
+# How a parameter of a surrogate goes with its steepness.
+_STEEPNESS = {"alpha": 1, "slope": 1, "sigma": -1, "width": -1, "clip": -1}
 
 
 class Surrogate(ABC):
@@ -28,13 +32,31 @@ class Surrogate(ABC):
     def derivative(self, u: Tensor, threshold: Tensor | float) -> Tensor:
         """ds/du as the backward pass sees it."""
 
+    def sharper(self, factor: float) -> Surrogate:
+        """This surrogate ``factor`` times as steep: slopes multiplied, widths divided.
+
+        >>> from s3nn.surrogates import Gaussian
+        >>> Gaussian(sigma=0.5).sharper(2.0)
+        Gaussian(sigma=0.25)
+        """
+        changes = {
+            field.name: getattr(self, field.name) * factor ** _STEEPNESS[field.name]
+            for field in fields(self)  # type: ignore[arg-type]
+            if field.name in _STEEPNESS
+        }
+        return replace(self, **changes)  # type: ignore[type-var]
+
+
+def fired(u: Tensor, threshold: Tensor | float) -> Tensor:
+    """1 where ``u > threshold`` and 0 elsewhere, in ``u``'s dtype and memory layout."""
+    # In place on a copy: the comparison then writes numbers, vectorised, and no booleans.
+    return u.clone().gt_(threshold)
+
 
 class _Spike(torch.autograd.Function):
-    generate_vmap_rule = True
-
     @staticmethod
     def forward(u: Tensor, threshold: Tensor, surrogate: Surrogate) -> Tensor:
-        return (u > threshold).to(u.dtype)
+        return fired(u, threshold)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, Surrogate], output: Tensor) -> None:
@@ -50,6 +72,27 @@ class _Spike(torch.autograd.Function):
         if ctx.needs_input_grad[1]:
             grad_threshold = (-grad_u).sum_to_size(threshold.shape).to(threshold.dtype)
         return grad_u if ctx.needs_input_grad[0] else None, grad_threshold, None
+
+    @staticmethod
+    def vmap(
+        info: Any,
+        in_dims: tuple[int | None, ...],
+        u: Tensor,
+        threshold: Tensor,
+        surrogate: Surrogate,
+    ) -> tuple[Tensor, int]:
+        ndim = u.ndim - (in_dims[0] is not None)
+        u = _batch_first(u, in_dims[0], info.batch_size, ndim)
+        if in_dims[1] is not None:
+            threshold = _batch_first(threshold, in_dims[1], info.batch_size, ndim)
+        result: Tensor = _Spike.apply(u, threshold, surrogate)
+        return result, 0
+
+
+def _batch_first(x: Tensor, dim: int | None, size: int, ndim: int) -> Tensor:
+    """``x`` with vmap's axis (absent: repeated) in front of ``ndim`` axes of its own."""
+    x = x.expand(size, *x.shape) if dim is None else x.movedim(dim, 0)
+    return x.reshape(size, *[1] * (ndim + 1 - x.ndim), *x.shape[1:])
 
 
 def spike(u: Tensor, threshold: Tensor | float, surrogate: Surrogate) -> Tensor:
@@ -70,5 +113,7 @@ def spike(u: Tensor, threshold: Tensor | float, surrogate: Surrogate) -> Tensor:
     """
     if not isinstance(threshold, Tensor):
         threshold = torch.tensor(threshold, dtype=u.dtype, device=u.device)
+    # Under autocast the potential has fewer bits than the threshold: compare in the potential's.
+    threshold = threshold.to(u.dtype)
     result: Tensor = _Spike.apply(u, threshold, surrogate)
     return result

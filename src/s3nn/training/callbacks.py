@@ -17,6 +17,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from s3nn.errors import RunFolderError
 from s3nn.files import write_bytes, write_text
+from s3nn.surrogates import Surrogate
 
 LAST, BEST = "last.ckpt", "best.ckpt"
 
@@ -74,6 +75,36 @@ class History(Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.lines = [dict(line) for line in state_dict["lines"]]
+
+
+class Sharpen(Callback):
+    """Makes the surrogates steeper, linearly over the epochs, by ``factor`` at the last.
+
+    Gradients stay wide while weights move far and come closer to the spike's own as they settle.
+    Source: the annealing of Qin et al., "Forward and Backward Information Retention for Accurate
+    Binary Neural Networks", CVPR 2020.
+    """
+
+    def __init__(self, factor: float) -> None:
+        self.factor = factor
+        self._first: list[tuple[Any, Surrogate]] = []
+
+    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._first = [
+            (module, surrogate)
+            for module in pl_module.modules()
+            if isinstance(surrogate := getattr(module, "surrogate", None), Surrogate)
+        ]
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        assert trainer.max_epochs is not None
+        share = trainer.current_epoch / max(1, trainer.max_epochs - 1)
+        for module, surrogate in self._first:
+            module.surrogate = surrogate.sharper(1 + (self.factor - 1) * share)
+
+    def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        for module, surrogate in self._first:
+            module.surrogate = surrogate
 
 
 def peak_memory_bytes() -> int:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,18 +16,23 @@ from typing import Any, Literal
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import Callback, EarlyStopping
+from lightning.pytorch.callbacks import Callback, EarlyStopping, EMAWeightAveraging
 from lightning.pytorch.loggers import Logger
 from torch import nn
 
 from s3nn.config import Fit, Run
-from s3nn.data import DataSet
+from s3nn.data import DataSet, Stream
 from s3nn.data.batches import Batches
+from s3nn.data.stream import StreamedBatches
 from s3nn.errors import RunFolderError, UsageError
+from s3nn.lean import lean
 from s3nn.training import folder as files
-from s3nn.training.build import build_model
-from s3nn.training.callbacks import BEST, LAST, History, WholeCheckpoints, checkpoints
+from s3nn.training.build import build_model, start_at
+from s3nn.training.callbacks import BEST, LAST, History, Sharpen, WholeCheckpoints, checkpoints
 from s3nn.training.learner import Learner
+from s3nn.training.loader import EpochBatches, Loader
+from s3nn.training.memory import keep_freed_memory
+from s3nn.training.processes import Processes
 from s3nn.training.progress import progress_callback
 from s3nn.versions import versions
 
@@ -39,21 +45,6 @@ EVALUATION_BATCH = 500
 
 
 @dataclass(frozen=True)
-class Processes:
-    """How many processes train together, and which one this is (torchrun's environment)."""
-
-    rank: int
-    world: int
-    nodes: int
-
-    @classmethod
-    def here(cls) -> Processes:
-        world = int(os.environ.get("WORLD_SIZE", "1"))
-        local = int(os.environ.get("LOCAL_WORLD_SIZE", str(world)))
-        return cls(int(os.environ.get("RANK", "0")), world, max(1, world // max(1, local)))
-
-
-@dataclass(frozen=True)
 class Fitted:
     """A network with the weights that validation picked, and how it got there."""
 
@@ -61,17 +52,23 @@ class Fitted:
     history: list[dict[str, float]]
 
 
-def fit(run: Run, folder: Path, data: DataSet, *, progress: bool = True) -> Fitted:
+def fit(
+    run: Run,
+    folder: Path,
+    data: DataSet,
+    *,
+    teacher: nn.Module | None = None,
+    progress: bool = True,
+) -> Fitted:
     """Train ``run`` on ``data`` in ``folder``, from its last checkpoint if it was begun there.
+
+    ``teacher`` is the trained network that ``run.teacher`` speaks of.
 
     Raises ``RunFolderError`` for a folder that holds something else or is damaged and
     ``TrainingError`` for a loss that is not finite.
     """
     run.check()
-    if run.fit.tensorboard and find_spec("tensorboard") is None:
-        raise UsageError(
-            "--fit.tensorboard needs the package tensorboard: pip install 's3nn[tensorboard]'"
-        )
+    _can_run(run)
     begun = files.claim(folder, run)
     network, history = untrained(run, data), History(folder / files.METRICS)
     if begun and (folder / files.WEIGHTS).is_file():
@@ -82,7 +79,7 @@ def fit(run: Run, folder: Path, data: DataSet, *, progress: bool = True) -> Fitt
         folder.mkdir(parents=True, exist_ok=True)
         files.write_run(folder, run, data_description(data), versions())
     with _quiet_lightning():
-        _train(run, folder, data, network, history, processes, progress)
+        _train(run, folder, data, network, teacher, history, processes, progress)
     best = torch.load(folder / BEST, map_location="cpu", weights_only=True)["state_dict"]
     prefix = "network."
     network.cpu().load_state_dict(
@@ -132,28 +129,36 @@ def _train(
     folder: Path,
     data: DataSet,
     network: nn.Module,
+    teacher: nn.Module | None,
     history: History,
     processes: Processes,
     progress: bool,
 ) -> None:
     if run.fit.threads is not None:
         torch.set_num_threads(run.fit.threads)
+    keep_freed_memory()
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    train, validation = batches(run, data, processes)
-    classes = len(data.spec.classes)
-    learner = Learner(network, run.optim, train, validation, classes=classes, seed=run.seed)
+    if teacher is not None and run.teacher.start:
+        start_at(network, teacher)
+    loader = Loader(*batches(run, data, processes))
+    learner = Learner(network, run, classes=len(data.spec.classes), teacher=teacher)
     callbacks: list[Callback] = [history, *checkpoints(folder)]
     if run.fit.patience is not None:
         callbacks.append(
             EarlyStopping("validation_accuracy", mode="max", patience=run.fit.patience)
         )
+    if run.optim.average:
+        callbacks.append(EMAWeightAveraging(decay=run.optim.average))
+    if run.optim.sharpen != 1:
+        callbacks.append(Sharpen(run.optim.sharpen))
     if progress and processes.rank == 0:
         callbacks.append(progress_callback())
     trainer = L.Trainer(
         accelerator=run.fit.accelerator,
         devices=processes.world // processes.nodes if processes.world > 1 else 1,
         num_nodes=processes.nodes,
-        strategy="ddp" if processes.world > 1 else "auto",
+        strategy=run.fit.strategy if processes.world > 1 else "auto",
+        accumulate_grad_batches=run.fit.accumulate,
         precision=_PRECISION[run.fit.precision],
         max_epochs=run.fit.epochs,
         gradient_clip_val=run.optim.clip,
@@ -170,7 +175,8 @@ def _train(
     )
     last = folder / LAST
     try:
-        trainer.fit(learner, ckpt_path=str(last) if last.is_file() else None)
+        with _step(run.fit.step, network):
+            trainer.fit(learner, loader, ckpt_path=str(last) if last.is_file() else None)
     except SystemExit:  # what Lightning makes of an interrupt
         if not trainer.interrupted:
             raise
@@ -178,31 +184,48 @@ def _train(
         raise KeyboardInterrupt
 
 
-def batches(run: Run, data: DataSet, processes: Processes) -> tuple[Batches, Batches]:
+def batches(run: Run, data: DataSet, processes: Processes) -> tuple[EpochBatches, EpochBatches]:
     """The training batches, shuffled and augmented, and the validation batches as they are."""
-    spec, rank, world = data.spec, processes.rank, processes.world
-    train = Batches(
-        data.train,
-        batch_size=run.data.batch,
-        mean=spec.mean,
-        std=spec.std,
-        flip=run.data.flip,
-        shift=run.data.shift,
-        shuffle=True,
-        drop_last=True,
-        seed=run.seed,
-        rank=rank,
-        world=world,
-    )
-    validation = Batches(
-        data.validation,
-        batch_size=EVALUATION_BATCH,
-        mean=spec.mean,
-        std=spec.std,
-        rank=rank,
-        world=world,
-    )
-    return train, validation
+    spec, shown = data.spec, run.data
+    common: dict[str, Any] = {
+        "mean": spec.mean,
+        "std": spec.std,
+        "rank": processes.rank,
+        "world": processes.world,
+        "device": processes.device(run.fit.accelerator),
+    }
+    own: dict[str, Any] = {
+        "batch_size": shown.batch // run.fit.accumulate,
+        "flip": shown.flip,
+        "seed": run.seed,
+    }
+    train: EpochBatches
+    if isinstance(data.train, Stream):
+        train = StreamedBatches(data.train, workers=shown.workers, **own, **common)
+    else:
+        train = Batches(
+            data.train, shift=shown.shift, shuffle=True, drop_last=True, **own, **common
+        )
+    return train, Batches(data.validation, batch_size=EVALUATION_BATCH, **common)
+
+
+def _step(step: str, network: nn.Module) -> AbstractContextManager[Any]:
+    return nullcontext() if step == "plain" else lean(network, compiled=step == "compiled")
+
+
+def _can_run(run: Run) -> None:
+    """A ``UsageError`` for what this machine lacks."""
+    if run.fit.tensorboard and find_spec("tensorboard") is None:
+        raise UsageError(
+            "--fit.tensorboard needs the package tensorboard: pip install 's3nn[tensorboard]'"
+        )
+    if run.fit.strategy == "fsdp" and not torch.cuda.is_available():
+        raise UsageError("--fit.strategy fsdp shards over GPUs and there is none here: use ddp")
+    compilers = (os.environ.get("CXX", "g++"), "g++", "clang++")
+    if run.fit.step == "compiled" and not any(map(shutil.which, compilers)):
+        raise UsageError("--fit.step compiled needs a C++ compiler, g++ or clang++: use lean")
+    if run.fit.step == "compiled" and run.optim.sharpen != 1:
+        raise UsageError("--optim.sharpen would compile the step anew each epoch: use step lean")
 
 
 def _logger(fit: Fit, folder: Path) -> Logger | Literal[False]:
@@ -222,6 +245,7 @@ def _quiet_lightning() -> Iterator[None]:
     with warnings.catch_warnings():
         for message in (
             ".*does not have many workers.*",
+            ".*suggested max number of worker.*",
             ".*not an instance of.*DataLoader.*",
             ".*number of training batches.*",
             ".*exists and is not empty.*",

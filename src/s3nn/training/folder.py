@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from s3nn.config import Run
 from s3nn.errors import RunFolderError
 from s3nn.files import write_bytes, write_text
+from s3nn.training.processes import Processes
 
 RUN, WEIGHTS, RESULT, METRICS = "run.json", "model.safetensors", "result.json", "metrics.jsonl"
 
@@ -37,8 +38,11 @@ class Described:
 def claim(folder: Path, run: Run) -> bool:
     """Take ``folder`` for ``run``; True if it holds this very run, begun or finished.
 
-    A folder that holds another run, or anything that is no run, is left alone with an error.
+    A folder that holds another run, or anything that is no run, is left alone with an error.  Of
+    processes that train together only the first looks: it may be writing while others arrive.
     """
+    if Processes.here().rank > 0:
+        return (folder / RUN).is_file()
     if not folder.exists() or not any(folder.iterdir()):
         return False
     if not (folder / RUN).is_file():

@@ -1,4 +1,4 @@
-"""The LightningModule: loss, metrics, optimiser, and an order of batches that can be resumed."""
+"""The LightningModule: loss, metrics, optimiser."""
 
 from __future__ import annotations
 
@@ -10,55 +10,52 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torchmetrics.classification import MulticlassAccuracy
 
-from s3nn.config import Optim
-from s3nn.data.batches import Batches
+from s3nn.config import Optim, Run
 from s3nn.errors import TrainingError
+from s3nn.training.augment import cutout, mixup
+from s3nn.training.loss import distillation
 
 # One more than any seed a user would give: epochs of different runs draw from different streams.
 EPOCH_STRIDE = 1_000_003
 
 
 class Learner(L.LightningModule):
-    """Cross-entropy on the logits of ``network``.
+    """Cross-entropy on the logits of ``network``, and what the run adds to it.
 
-    Everything random in an epoch follows from (seed, epoch) alone, so that a run that was killed
-    and resumed ends at the weights of one that was not.
+    ``teacher`` (in eval mode, never trained) is distilled from where the run says so.
     """
 
     def __init__(
-        self,
-        network: nn.Module,
-        optim: Optim,
-        train: Batches,
-        validation: Batches,
-        *,
-        classes: int,
-        seed: int,
+        self, network: nn.Module, run: Run, *, classes: int, teacher: nn.Module | None = None
     ) -> None:
         super().__init__()
         self.network = network
-        self.optim = optim
-        self.train_batches, self.validation_batches = train, validation
-        self.seed = seed
+        self.run = run
         self.accuracy = MulticlassAccuracy(num_classes=classes, average="micro")
-
-    def train_dataloader(self) -> Batches:
-        self.train_batches.set_epoch(self.current_epoch)
-        return self.train_batches
-
-    def val_dataloader(self) -> Batches:
-        return self.validation_batches
+        self._teacher = (teacher,)  # in a tuple: no parameters of ours
+        self._synaptic = {name for name, p in network.named_parameters() if p.ndim > 1}
 
     def forward(self, x: Tensor) -> Tensor:
         logits: Tensor = self.network(x)
         return logits
 
+    def on_fit_start(self) -> None:
+        for teacher in self._teacher:
+            if teacher is not None:
+                teacher.eval().requires_grad_(False).to(self.device)
+
     def on_train_epoch_start(self) -> None:
-        torch.manual_seed(self.seed + EPOCH_STRIDE * (self.current_epoch + 1))
+        torch.manual_seed(self.run.seed + EPOCH_STRIDE * (self.current_epoch + 1))
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
         x, y = batch
-        loss = cross_entropy(self.network(x).float(), y, label_smoothing=self.optim.label_smoothing)
+        if self.run.data.cutout:
+            x = cutout(x, self.run.data.cutout)
+        parts = [(1.0, y)]
+        if self.run.data.mixup:
+            x, partner, share = mixup(x, self.run.data.mixup)
+            parts = [(share, y), (1 - share, y[partner])]
+        loss = self._loss(x, parts)
         if not bool(torch.isfinite(loss)):
             raise TrainingError(
                 f"the loss is {loss.item()} at step {self.global_step + 1} "
@@ -67,6 +64,19 @@ class Learner(L.LightningModule):
             )
         self.log("train_loss", loss, on_step=False, on_epoch=True, prog_bar=True, sync_dist=True)
         return loss
+
+    def _loss(self, x: Tensor, labels: list[tuple[float, Tensor]]) -> Tensor:
+        logits = self.network(x).float()
+        smoothing, how = self.run.optim.label_smoothing, self.run.teacher
+        loss = torch.stack(
+            [share * cross_entropy(logits, y, label_smoothing=smoothing) for share, y in labels]
+        ).sum()
+        (teacher,) = self._teacher
+        if teacher is None or how.share == 0:
+            return loss
+        with torch.no_grad():
+            taught = teacher(x).float()
+        return (1 - how.share) * loss + how.share * distillation(logits, taught, how.temperature)
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> None:
         x, y = batch
@@ -79,12 +89,17 @@ class Learner(L.LightningModule):
         self.log("validation_accuracy", self.accuracy, prog_bar=True)
 
     def configure_optimizers(self) -> Any:
-        optim = self.optim
-        synaptic = [p for p in self.network.parameters() if p.ndim > 1]
-        others = [p for p in self.network.parameters() if p.ndim <= 1]
+        optim = self.run.optim
+        named = [(_plain(name), p) for name, p in self.network.named_parameters()]
         groups = [
-            {"params": synaptic, "weight_decay": optim.weight_decay},
-            {"params": others, "weight_decay": 0.0},
+            {
+                "params": [p for name, p in named if name in self._synaptic],
+                "weight_decay": optim.weight_decay,
+            },
+            {
+                "params": [p for name, p in named if name not in self._synaptic],
+                "weight_decay": 0.0,
+            },
         ]
         optimizer: torch.optim.Optimizer
         if optim.name == "adamw":
@@ -93,16 +108,16 @@ class Learner(L.LightningModule):
             optimizer = torch.optim.SGD(
                 groups, lr=optim.lr, momentum=optim.momentum, nesterov=optim.momentum > 0
             )
-        scheduler = make_schedule(optimizer, optim, self._total_steps())
+        scheduler = make_schedule(optimizer, optim, int(self.trainer.estimated_stepping_batches))
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
         }
 
-    def _total_steps(self) -> int:
-        epochs = self.trainer.max_epochs
-        assert epochs is not None
-        return epochs * len(self.train_batches)
+
+def _plain(name: str) -> str:
+    """A parameter's name without what sharding puts into it."""
+    return name.replace("_fsdp_wrapped_module.", "")
 
 
 def make_schedule(

@@ -1,0 +1,40 @@
+"""Who teaches a run, and where that network is kept."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from torch import nn
+
+from s3nn.config import Run, Teacher
+from s3nn.errors import UsageError
+from s3nn.experiment.trained import open_run
+from s3nn.rows import with_row
+
+
+def teacher_run(run: Run) -> Run | None:
+    """The run whose network teaches ``run`` and is trained for it: the row, the same recipe.
+
+    >>> from s3nn.config import Model
+    >>> learner = Run(model=Model(neuron="fire"), teacher=Teacher(row="relu"))
+    >>> teacher_run(learner).model.neuron, teacher_run(learner).teacher.row
+    ('relu', None)
+    """
+    if run.teacher.row is None:
+        return None
+    return with_row(replace(run, teacher=Teacher()), run.teacher.row)
+
+
+def open_teacher(run: Run, trained_in: Path) -> nn.Module | None:
+    """The network that teaches ``run``, from its own folder or from ``trained_in``."""
+    if not run.teacher.there:
+        return None
+    folder = trained_in if run.teacher.folder is None else Path(run.teacher.folder)
+    teacher = open_run(folder)
+    if teacher.run.data.name != run.data.name:
+        raise UsageError(
+            f"the teacher in {folder} was trained on {teacher.run.data.name}, the run trains on "
+            f"{run.data.name}: give a teacher of the same data set"
+        )
+    return teacher.network

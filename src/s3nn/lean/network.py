@@ -1,0 +1,133 @@
+"""A network trained with less memory, found by its trace."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from torch import Tensor, fx, nn
+from torch.autograd.graph import saved_tensors_hooks
+
+from s3nn.errors import UnsupportedError
+from s3nn.graph.ir import Edge
+from s3nn.graph.trace import Traced, traced
+from s3nn.lean.fused import can_fuse, norm_fire
+from s3nn.lean.packing import Packed, pack
+
+
+@contextmanager
+def lean(network: nn.Module, *, compiled: bool = False) -> Iterator[nn.Module]:
+    """Inside, training steps of ``network`` keep less for backward; parameters stay where they are.
+
+    - A convolution or linear layer that reads spikes keeps them as bits.
+    - Batch-norm, max-pool and fire in a row are one operation, which keeps the batch-norm's input
+      and computes the membrane potential again.
+
+    Spikes and running statistics are bit for bit those of the plain network, gradients equal to
+    rounding.  Evaluation is not touched.  A network that torch.fx cannot follow stays as it is.
+
+    ``compiled`` hands the elementwise part of the fused backward to torch.compile, which needs a
+    C++ compiler (on CUDA: Triton) and takes seconds at the first step.
+
+    >>> import torch
+    >>> from s3nn.models import Cnn7
+    >>> model = Cnn7((1, 8, 8), 10, width=0.1)
+    >>> with lean(model):
+    ...     model(torch.randn(4, 1, 8, 8)).sum().backward()
+    """
+    try:
+        found = traced(network)
+    except UnsupportedError:
+        yield network
+        return
+    forwards = dict(_packings(network, found)) | dict(_fusions(network, found, compiled))
+    for module, forward in forwards.items():
+        module.forward = forward
+    try:
+        yield network
+    finally:
+        for module in forwards:
+            del module.forward
+
+
+class _Packing:
+    """A layer whose input, being spikes, is saved as bits."""
+
+    def __init__(self, layer: Any) -> None:
+        self.layer = layer
+
+    def forward(self, x: Tensor) -> Tensor:
+        address, shape = x.data_ptr(), x.shape  # the hook lives on: it must not hold x itself
+
+        def save(kept: Tensor) -> Tensor | Packed:
+            is_input = kept.data_ptr() == address and kept.shape == shape
+            return pack(kept) if is_input else kept
+
+        with saved_tensors_hooks(save, _restore):
+            result: Tensor = type(self.layer).forward(self.layer, x)
+        return result
+
+
+def _restore(kept: Tensor | Packed) -> Tensor:
+    return kept.unpack() if isinstance(kept, Packed) else kept
+
+
+class _Fusion:
+    """Three modules of which, in training, the first two pass on and the last does the work."""
+
+    def __init__(self, norm: Any, pool: Any, neuron: Any, *, compiled: bool) -> None:
+        self.norm, self.pool, self.neuron, self.compiled = norm, pool, neuron, compiled
+
+    def forward_norm(self, x: Tensor) -> Tensor:
+        return x if self.norm.training else type(self.norm).forward(self.norm, x)
+
+    def forward_pool(self, x: Tensor) -> Tensor:
+        return x if self.norm.training else type(self.pool).forward(self.pool, x)
+
+    def forward_neuron(self, x: Tensor) -> Tensor:
+        if self.norm.training:
+            return norm_fire(x, self.norm, self.pool, self.neuron, compiled=self.compiled)
+        return type(self.neuron).forward(self.neuron, x)
+
+
+_Forwards = Iterator[tuple[nn.Module, Callable[[Tensor], Tensor]]]
+
+
+def _packings(network: nn.Module, found: Traced) -> _Forwards:
+    for site in found.sites.values():
+        if site.operation in ("conv", "linear") and site.reads is Edge.SPIKE and site.module:
+            layer = network.get_submodule(site.module)
+            yield layer, _Packing(layer).forward
+
+
+def _fusions(network: nn.Module, found: Traced, compiled: bool) -> _Forwards:
+    calls = Counter(site.module for site in found.sites.values())
+    readers = Counter(source for sources in found.sources.values() for source in sources)
+
+    def behind(node: fx.Node, operation: str) -> fx.Node | None:
+        """What ``node`` reads, if it is that operation, once in the network and read here alone."""
+        (source,) = found.sources[node]
+        site = found.sites.get(source)
+        if site is None or site.operation != operation or site.module is None:
+            return None
+        return source if calls[site.module] == 1 and readers[source] == 1 else None
+
+    for node, site in found.sites.items():
+        if site.operation != "neuron" or site.module is None or calls[site.module] > 1:
+            continue
+        pool = behind(node, "max_pool")
+        norm = behind(node if pool is None else pool, "norm")
+        if norm is None:
+            continue
+        modules = [
+            None if n is None else network.get_submodule(str(n.target)) for n in (norm, pool, node)
+        ]
+        if not can_fuse(*modules):
+            continue
+        fusion = _Fusion(*modules, compiled=compiled)
+        yield fusion.norm, fusion.forward_norm
+        if fusion.pool is not None:
+            yield fusion.pool, fusion.forward_pool
+        yield fusion.neuron, fusion.forward_neuron

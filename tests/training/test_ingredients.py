@@ -1,0 +1,195 @@
+"""What a recipe may add to plain training, each against what it is said to be."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch.nn.functional import softmax
+from torch.testing import assert_close
+
+from s3nn.config import Data, Fit, Model, Optim, Run, Teacher
+from s3nn.data import load
+from s3nn.errors import UsageError
+from s3nn.experiment.train import train
+from s3nn.surrogates import S3, Triangle
+from s3nn.training.augment import cutout, mixup
+from s3nn.training.build import build_model, start_at
+from s3nn.training.callbacks import Sharpen
+from s3nn.training.fit import fit
+from s3nn.training.loss import distillation
+
+DIGITS = load("digits")
+QUICK = Run(
+    data=Data(name="digits", batch=64),
+    model=Model(name="mlp", width=0.1),
+    optim=Optim(lr=0.05),
+    fit=Fit(epochs=3, threads=1),
+)
+
+
+def test_cutout_blanks_one_square_an_image() -> None:
+    torch.manual_seed(0)
+    blanked = cutout(torch.ones(200, 2, 9, 9), 3) == 0
+    assert torch.equal(blanked[:, 0], blanked[:, 1])
+    counts = blanked[:, 0].sum((1, 2))
+    assert set(counts.tolist()) == {4, 6, 9}  # whole, over one border, over a corner
+    rows, columns = blanked[:, 0].any(2).sum(1), blanked[:, 0].any(1).sum(1)
+    assert torch.equal(rows * columns, counts)
+    assert blanked[:, 0].any(0).all()
+
+
+def test_mixup_is_the_weighted_sum() -> None:
+    torch.manual_seed(0)
+    x = torch.randn(6, 1, 4, 4)
+    mixed, partner, share = mixup(x, 0.4)
+    assert sorted(partner.tolist()) == list(range(6))
+    assert 0 <= share <= 1
+    assert_close(mixed, share * x + (1 - share) * x[partner])
+
+
+def test_distillation_is_the_divergence() -> None:
+    logits, taught, t = torch.randn(5, 10).double(), torch.randn(5, 10).double(), 3.0
+    p, q = softmax(taught / t, 1), softmax(logits / t, 1)
+    assert_close(distillation(logits, taught, t), t * t * (p * (p / q).log()).sum(1).mean())
+    assert_close(distillation(taught, taught, t), torch.tensor(0.0).double())
+
+
+def test_sharper_surrogates() -> None:
+    assert S3(alpha=4.0).sharper(1.5) == S3(alpha=6.0)
+    assert Triangle(width=1.0).sharper(2.0) == Triangle(width=0.5)
+
+
+def test_sharpening_reaches_its_factor_at_the_last_epoch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[float] = []
+    whole = Sharpen.on_train_epoch_start
+
+    def watch(self: Sharpen, trainer: object, module: object) -> None:
+        whole(self, trainer, module)  # type: ignore[arg-type]
+        seen.append(self._first[0][0].surrogate.alpha)
+
+    monkeypatch.setattr(Sharpen, "on_train_epoch_start", watch)
+    run = replace(QUICK, optim=Optim(lr=0.05, sharpen=2.0))
+    fitted = fit(run, tmp_path, DIGITS, progress=False)
+    assert seen == [4.0, 6.0, 8.0]
+    assert {m.surrogate for m in fitted.network.modules() if hasattr(m, "surrogate")} == {S3()}
+
+
+INGREDIENTS = {
+    "average": replace(QUICK, optim=Optim(lr=0.05, average=0.9)),
+    "sharpen": replace(QUICK, optim=Optim(lr=0.05, sharpen=2.0)),
+    "cutout and mixup": replace(QUICK, data=replace(QUICK.data, cutout=3, mixup=0.2)),
+    "accumulate": replace(QUICK, fit=replace(QUICK.fit, accumulate=4)),
+    "lean": replace(QUICK, fit=replace(QUICK.fit, step="lean")),
+}
+
+
+@pytest.mark.parametrize("name", INGREDIENTS)
+def test_a_resumed_run_ends_at_the_same_weights(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from s3nn.training.learner import Learner
+
+    run = INGREDIENTS[name]
+    fit(run, tmp_path / "whole", DIGITS, progress=False)
+    step = Learner.training_step
+
+    def fails(self: Learner, batch: object, index: int) -> object:
+        if self.current_epoch == 1 and index == 3:
+            raise RuntimeError("the machine went away")
+        return step(self, batch, index)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Learner, "training_step", fails)
+    with pytest.raises(RuntimeError, match="went away"):
+        fit(run, tmp_path / "broken", DIGITS, progress=False)
+    monkeypatch.undo()
+    fit(run, tmp_path / "broken", DIGITS, progress=False)
+    whole, broken = (load_file(tmp_path / n / "model.safetensors") for n in ("whole", "broken"))
+    assert all(torch.equal(whole[key], broken[key]) for key in whole)
+
+
+def test_the_kept_weights_are_the_average(tmp_path: Path) -> None:
+    """One step and a decay near one: the average is still the start, the weights are not."""
+    run = replace(
+        QUICK,
+        data=replace(QUICK.data, batch=1000),
+        optim=Optim(lr=0.5, schedule="constant", warmup=0.0, average=0.999999),
+        fit=Fit(epochs=2, threads=1),
+    )
+    fit(run, tmp_path / "average", DIGITS, progress=False)
+    plain = replace(run, optim=replace(run.optim, average=0.0))
+    fit(plain, tmp_path / "plain", DIGITS, progress=False)
+    one = replace(plain, fit=Fit(epochs=1, threads=1))
+    first = fit(one, tmp_path / "first", DIGITS, progress=False).network.state_dict()
+    kept = load_file(tmp_path / "average" / "model.safetensors")
+    assert_close(kept["readout.weight"], first["readout.weight"], rtol=1e-3, atol=1e-4)
+
+
+def test_accumulated_parts_make_one_step(tmp_path: Path) -> None:
+    """The learning rate falls once a batch, however many parts it is computed in."""
+    parts = replace(QUICK, fit=replace(QUICK.fit, accumulate=4))
+    whole = fit(QUICK, tmp_path / "whole", DIGITS, progress=False).history
+    split = fit(parts, tmp_path / "split", DIGITS, progress=False).history
+    assert split[-1]["lr"] == pytest.approx(whole[-1]["lr"], rel=0.05, abs=1e-5)
+    assert split[-1]["train_loss"] < split[0]["train_loss"]
+
+
+def test_lean_training_ends_where_plain_training_does(tmp_path: Path) -> None:
+    run = replace(QUICK, model=Model(name="cnn7", width=0.1), fit=Fit(epochs=1, threads=1))
+    fit(run, tmp_path / "plain", DIGITS, progress=False)
+    fit(replace(run, fit=replace(run.fit, step="lean")), tmp_path / "lean", DIGITS, progress=False)
+    plain, lean = (load_file(tmp_path / n / "model.safetensors") for n in ("plain", "lean"))
+    assert_close(lean, plain, rtol=0.05, atol=0.02)
+
+
+def test_a_row_teaches_and_is_kept(tmp_path: Path) -> None:
+    run = replace(QUICK, teacher=Teacher(row="relu", share=0.5, start=True))
+    result = train(run, tmp_path / "run", progress=False)
+    assert result.rows[0].neuron == "fire"
+    taught_by = (tmp_path / "run-teacher" / "model.safetensors").stat().st_mtime_ns
+    again = replace(run, seed=0, teacher=replace(run.teacher, share=0.9))
+    train(again, tmp_path / "again", teacher=tmp_path / "run-teacher", progress=False)
+    assert (tmp_path / "run-teacher" / "model.safetensors").stat().st_mtime_ns == taught_by
+
+
+def test_a_teachers_weights_are_the_start() -> None:
+    teacher = build_model(Model(name="mlp", width=0.1, neuron="relu"), (1, 8, 8), 10)
+    model = Model(name="mlp", width=0.1, synapse="integer(bits=4)")
+    network = build_model(model, (1, 8, 8), 10)
+    start_at(network, teacher)
+    theirs = teacher.state_dict()
+    own = network.state_dict()
+    assert all(torch.equal(own[name], theirs[name]) for name in theirs)
+    scale = build_model(model, (1, 8, 8), 10)
+    scale.load_state_dict(theirs, strict=False)
+    assert any(not torch.equal(own[n], v) for n, v in scale.state_dict().items() if n not in theirs)
+
+
+def test_a_teacher_that_cannot_teach_says_why(tmp_path: Path) -> None:
+    wide = build_model(Model(name="mlp", width=0.2), (1, 8, 8), 10)
+    narrow = build_model(Model(name="mlp", width=0.1), (1, 8, 8), 10)
+    with pytest.raises(UsageError, match="the same architecture and width"):
+        start_at(narrow, wide)
+    with pytest.raises(UsageError, match="both name a teacher"):
+        replace(QUICK, teacher=Teacher(row="relu", folder="runs/a")).check()
+    with pytest.raises(UsageError, match=r"fit\.accumulate=3 equal parts"):
+        replace(QUICK, fit=Fit(accumulate=3)).check()
+    with pytest.raises(UsageError, match=r"teacher\.share .* got 1\.5"):
+        replace(QUICK, teacher=Teacher(row="relu", share=1.5)).check()
+
+
+def test_what_this_machine_lacks_is_said_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not torch.cuda.is_available():
+        with pytest.raises(UsageError, match="fsdp shards over GPUs"):
+            fit(replace(QUICK, fit=Fit(strategy="fsdp")), tmp_path, DIGITS)
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    with pytest.raises(UsageError, match=r"needs a C\+\+ compiler"):
+        fit(replace(QUICK, fit=Fit(step="compiled")), tmp_path, DIGITS)
+    assert not any(tmp_path.iterdir())
