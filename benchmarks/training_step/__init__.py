@@ -1,0 +1,1 @@
+"""The parts of ``benchmarks/training.py``: rows, parity, timing, memory, claims, page."""

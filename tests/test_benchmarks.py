@@ -1,0 +1,26 @@
+"""The benchmarks run, small and with our own rows; those of other libraries are in tests/bench."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+SMALL = ["--width", "0.05", "--shape", "1", "8", "8", "--batch", "4", "--rounds", "1"]
+
+
+def test_a_training_step(tmp_path: Path) -> None:
+    command = [sys.executable, str(ROOT / "benchmarks" / "training.py"), *SMALL]
+    command += ["--threads", "1", "--warm-up", "1", "--device", "cpu", "--out", str(tmp_path)]
+    command += ["--rows", "relu", "s3nn", "s3nn-lean", "lif-t4"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode in (0, 1), done.stderr  # 1: a claim that does not hold at this size
+    tree = json.loads((tmp_path / "cnn7" / "result.json").read_text(encoding="utf-8"))
+    assert [row["name"] for row in tree["memory"]] == ["relu", "s3nn", "s3nn-lean", "lif-t4"]
+    assert [parity["spikes_apart"] for parity in tree["parity"]] == [0]
+    assert len(tree["shows"]) == 2
+    assert tree["not_run"] == []
+    assert (tmp_path / "cnn7" / "step.svg").is_file()
+    assert "## cnn7" in (tmp_path / "README.md").read_text(encoding="utf-8")
