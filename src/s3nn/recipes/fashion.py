@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from s3nn.config import Data, Fit, Model, Optim, Run
+from s3nn.config import Data, Fit, Model, Optim, Run, Teacher
 
 __all__ = ["fashion_cnn7", "fashion_cnn7_small", "fashion_resnet18", "fashion_vgg11"]
 
@@ -35,5 +35,6 @@ def fashion_cnn7_small() -> Run:
         data=Data(name="fashion_mnist", flip=True, batch=128),
         model=Model(name="cnn7", width=0.375),
         optim=Optim(lr=0.1),
-        fit=Fit(epochs=20, precision="bf16"),
+        fit=Fit(epochs=14, precision="bf16"),
+        teacher=Teacher(row="relu", share=0.7, start=True),
     )
