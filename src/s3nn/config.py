@@ -127,6 +127,15 @@ class Teacher:
 
 
 @dataclass(frozen=True)
+class Budget:
+    """What an inference may spend.  The price of a spike in the loss rises until it is met."""
+
+    firing_rate: float | None = None
+    """The largest mean firing rate, spikes a neuron; epochs above it are kept only for want of
+    another."""
+
+
+@dataclass(frozen=True)
 class Run:
     """One training run, complete: the same Run and the same machine give the same weights."""
 
@@ -136,6 +145,7 @@ class Run:
     optim: Optim = field(default_factory=Optim)
     fit: Fit = field(default_factory=Fit)
     teacher: Teacher = field(default_factory=Teacher)
+    budget: Budget = field(default_factory=Budget)
     seed: int = 0
 
     def check(self) -> Run:
@@ -195,6 +205,7 @@ _RANGES: dict[str, tuple[float | None, float | None]] = {
     "teacher.temperature": (None, None),
     **dict.fromkeys(("optim.warmup", "optim.label_smoothing", "optim.average"), (0, _BELOW_1)),
     "teacher.share": (0, 1),
+    "budget.firing_rate": (None, _BELOW_1),
 }
 
 

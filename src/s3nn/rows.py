@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
-from s3nn.config import Run
+from s3nn.config import Budget, Run
 from s3nn.errors import UsageError, unknown_name
 from s3nn.registry import Spec
 
@@ -14,6 +15,7 @@ EXAMPLES = (*DEFAULT_ROWS, "s3nn-int8", "s3nn-int2", "relu-int8", "lif-t2", "lif
 _PATTERN = re.compile(
     r"(?P<neuron>relu|s3nn|bnn|lif|timing)(?:-int(?P<bits>\d+))?(?:-t(?P<steps>\d+))?"
 )
+_SPIKING = ("s3nn", "lif")
 _NEURONS = {"relu": "relu", "bnn": "sign", "lif": "lif", "timing": "timing"}
 
 
@@ -26,6 +28,8 @@ def with_row(run: Run, row: str) -> Run:
     bnn             sign neurons, binary weights
     lif-t4          leaky integrate-and-fire over 4 steps (any T)
     timing-t4       TSSL-BP's neuron over 4 steps
+
+    A budget is for the rows whose neurons spike; the others have none.
 
     >>> with_row(Run(), "lif-t4").model.steps, with_row(Run(), "s3nn-int4").model.synapse
     (4, 'integer(bits=4)')
@@ -42,9 +46,14 @@ def with_row(run: Run, row: str) -> Run:
     if kind == "bnn" and bits is not None:
         raise UsageError(f"row {row!r}: a binary network has one-bit weights; leave out -int{bits}")
     synapse = "binary" if kind == "bnn" else f"integer(bits={bits})" if bits else "real"
-    return run.with_model(
-        neuron=_NEURONS.get(kind, run.model.neuron), synapse=synapse, steps=int(steps or 1)
-    ).check()
+    budget = run.budget if kind in _SPIKING else Budget()
+    return (
+        replace(run, budget=budget)
+        .with_model(
+            neuron=_NEURONS.get(kind, run.model.neuron), synapse=synapse, steps=int(steps or 1)
+        )
+        .check()
+    )
 
 
 def row_of(run: Run) -> str:

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from torch.nn.functional import softmax
 from torch.testing import assert_close
 
-from s3nn.config import Data, Fit, Model, Optim, Run, Teacher
+from s3nn.config import Budget, Data, Fit, Model, Optim, Run, Teacher
 from s3nn.data import load
 from s3nn.errors import UsageError
 from s3nn.experiment.train import train
@@ -85,6 +85,7 @@ INGREDIENTS = {
     "sharpen": replace(QUICK, optim=Optim(lr=0.05, sharpen=2.0)),
     "cutout and mixup": replace(QUICK, data=replace(QUICK.data, cutout=3, mixup=0.2)),
     "accumulate": replace(QUICK, fit=replace(QUICK.fit, accumulate=4)),
+    "budget": replace(QUICK, budget=Budget(firing_rate=0.05)),
     "lean": replace(QUICK, fit=replace(QUICK.fit, step="lean")),
 }
 

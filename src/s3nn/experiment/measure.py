@@ -20,6 +20,7 @@ from s3nn.neurons import Neuron
 from s3nn.report import measure as measure_seeds
 from s3nn.report import schema
 from s3nn.surrogates import Surrogate
+from s3nn.training.callbacks import SCORE
 
 SHOWN_IMAGES = 6
 HISTOGRAM_IMAGES = 200
@@ -46,7 +47,7 @@ def measure(
     logits, labels = logits_of(network, test)
     counts = count(network, test)
     energy = {key: price(counts, prices) for key, prices in PRICE_LISTS.items()}
-    best = max(line["validation_accuracy"] for line in history)
+    best = max(history, key=lambda line: line[SCORE])["validation_accuracy"]
     shown = _one_of_each_class(data.test)
     confused = _confused(logits, labels)
     arrays: dict[str, NDArray[np.generic]] = {

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from s3nn.clock import Scan
+from s3nn.clock import Scan, binary_layers
 from s3nn.graph.ir import Edge
 from s3nn.neurons import Neuron
 
@@ -89,14 +89,8 @@ def threshold_of(neuron: nn.Module) -> float:
 @contextmanager
 def _hooks(network: nn.Module, watch: Any, emits: Edge | None = None) -> Iterator[None]:
     """Forward hooks on spiking layers; a scanned neuron is watched through its scan."""
-    scans = {name for name, module in network.named_modules() if isinstance(module, Scan)}
     handles = [
-        module.register_forward_hook(watch(name))
-        for name, module in network.named_modules()
-        if isinstance(module, (Neuron, Scan))
-        and name.rpartition(".")[0] not in scans
-        and module.emits.binary
-        and emits in (None, module.emits)
+        layer.register_forward_hook(watch(name)) for name, layer in binary_layers(network, emits)
     ]
     try:
         yield

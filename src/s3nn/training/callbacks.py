@@ -20,6 +20,11 @@ from s3nn.files import write_bytes, write_text
 from s3nn.surrogates import Surrogate
 
 LAST, BEST = "last.ckpt", "best.ckpt"
+SCORE = "validation_score"
+LOGGED = (
+    *("train_loss", "validation_loss", "validation_accuracy"),
+    *("validation_firing_rate", SCORE),
+)
 
 
 class WholeCheckpoints(TorchCheckpointIO):
@@ -61,8 +66,9 @@ class History(Callback):
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         logged = trainer.callback_metrics
         line = {"epoch": float(trainer.current_epoch)}
-        for name in ("train_loss", "validation_loss", "validation_accuracy"):
-            line[name] = float(logged[name])
+        for name in LOGGED:
+            if name in logged:
+                line[name] = float(logged[name])
         line["lr"] = float(trainer.optimizers[0].param_groups[0]["lr"])
         line["seconds"] = self._trained - self._started
         line["peak_mem_bytes"] = float(peak_memory_bytes())
@@ -116,11 +122,11 @@ def peak_memory_bytes() -> int:
 
 
 def checkpoints(folder: Path) -> list[ModelCheckpoint]:
-    """The best epoch by validation accuracy (the earliest of equals), and the last one."""
+    """The best epoch on validation (the earliest of equals), and the last one."""
     best = ModelCheckpoint(
         dirpath=folder,
         filename=Path(BEST).stem,
-        monitor="validation_accuracy",
+        monitor=SCORE,
         mode="max",
         save_top_k=1,
         save_on_train_epoch_end=True,

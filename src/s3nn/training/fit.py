@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import shutil
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -28,7 +29,15 @@ from s3nn.errors import RunFolderError, UsageError
 from s3nn.lean import lean
 from s3nn.training import folder as files
 from s3nn.training.build import build_model, start_at
-from s3nn.training.callbacks import BEST, LAST, History, Sharpen, WholeCheckpoints, checkpoints
+from s3nn.training.callbacks import (
+    BEST,
+    LAST,
+    SCORE,
+    History,
+    Sharpen,
+    WholeCheckpoints,
+    checkpoints,
+)
 from s3nn.training.learner import Learner
 from s3nn.training.loader import EpochBatches, Loader
 from s3nn.training.memory import keep_freed_memory
@@ -80,6 +89,8 @@ def fit(
         files.write_run(folder, run, data_description(data), versions())
     with _quiet_lightning():
         _train(run, folder, data, network, teacher, history, processes, progress)
+    if progress and processes.rank == 0:
+        _say_if_over(run, history.lines)
     best = torch.load(folder / BEST, map_location="cpu", weights_only=True)["state_dict"]
     prefix = "network."
     network.cpu().load_state_dict(
@@ -144,9 +155,7 @@ def _train(
     learner = Learner(network, run, classes=len(data.spec.classes), teacher=teacher)
     callbacks: list[Callback] = [history, *checkpoints(folder)]
     if run.fit.patience is not None:
-        callbacks.append(
-            EarlyStopping("validation_accuracy", mode="max", patience=run.fit.patience)
-        )
+        callbacks.append(EarlyStopping(SCORE, mode="max", patience=run.fit.patience))
     if run.optim.average:
         callbacks.append(EMAWeightAveraging(decay=run.optim.average))
     if run.optim.sharpen != 1:
@@ -207,6 +216,19 @@ def batches(run: Run, data: DataSet, processes: Processes) -> tuple[EpochBatches
             data.train, shift=shown.shift, shuffle=True, drop_last=True, **own, **common
         )
     return train, Batches(data.validation, batch_size=EVALUATION_BATCH, **common)
+
+
+def _say_if_over(run: Run, history: list[dict[str, float]]) -> None:
+    """One sentence where no epoch kept the budget; what was kept is the nearest to it."""
+    budget = run.budget.firing_rate
+    least = min((line.get("validation_firing_rate", 0.0) for line in history), default=0.0)
+    if budget is not None and least > budget:
+        print(
+            f"budget.firing_rate={budget:g} was not met: the least that neurons fired is "
+            f"{least:.3g}; train longer, or start at a trained network (--teacher.folder RUN "
+            "--teacher.start)",
+            file=sys.stderr,
+        )
 
 
 def _step(step: str, network: nn.Module) -> AbstractContextManager[Any]:

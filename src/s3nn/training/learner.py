@@ -8,11 +8,13 @@ import lightning as L
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
+from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassAccuracy
 
 from s3nn.config import Optim, Run
 from s3nn.errors import TrainingError
 from s3nn.training.augment import cutout, mixup
+from s3nn.training.budget import FiringRate, Multiplier
 from s3nn.training.loss import distillation
 
 # One more than any seed a user would give: epochs of different runs draw from different streams.
@@ -33,6 +35,10 @@ class Learner(L.LightningModule):
         self.run = run
         self.accuracy = MulticlassAccuracy(num_classes=classes, average="micro")
         self._teacher = (teacher,)  # in a tuple: no parameters of ours
+        allowed = run.budget.firing_rate
+        self.firing = None if allowed is None else FiringRate(network)
+        self.price = None if allowed is None else Multiplier(allowed)
+        self.firing_rate = MeanMetric()
         self._synaptic = {name for name, p in network.named_parameters() if p.ndim > 1}
 
     def forward(self, x: Tensor) -> Tensor:
@@ -55,7 +61,7 @@ class Learner(L.LightningModule):
         if self.run.data.mixup:
             x, partner, share = mixup(x, self.run.data.mixup)
             parts = [(share, y), (1 - share, y[partner])]
-        loss = self._loss(x, parts)
+        loss = self._within_budget(x, parts)
         if not bool(torch.isfinite(loss)):
             raise TrainingError(
                 f"the loss is {loss.item()} at step {self.global_step + 1} "
@@ -63,6 +69,15 @@ class Learner(L.LightningModule):
                 "try a smaller --optim.lr, --optim.clip 1, or --fit.precision 32"
             )
         self.log("train_loss", loss, on_step=False, on_epoch=True, prog_bar=True, sync_dist=True)
+        return loss
+
+    def _within_budget(self, x: Tensor, labels: list[tuple[float, Tensor]]) -> Tensor:
+        if self.firing is None or self.price is None:
+            return self._loss(x, labels)
+        with self.firing.watched() as rate:
+            loss = self._loss(x, labels)
+        loss = loss + self.price(rate())
+        self.price.update(rate())
         return loss
 
     def _loss(self, x: Tensor, labels: list[tuple[float, Tensor]]) -> Tensor:
@@ -83,10 +98,31 @@ class Learner(L.LightningModule):
         # Evaluation is in 32 bits, whatever training is: a spike is a comparison, and a rounded
         # membrane potential may fall on the other side.
         with torch.autocast(x.device.type, enabled=False):
-            logits = self.network(x)
+            logits = self._observed(x)
         self.accuracy(logits, y)
         self.log("validation_loss", cross_entropy(logits, y), prog_bar=True, sync_dist=True)
         self.log("validation_accuracy", self.accuracy, prog_bar=True)
+
+    def _observed(self, x: Tensor) -> Tensor:
+        """The logits of ``x``; where there is a budget, its firing rate is logged."""
+        if self.firing is None:
+            return self(x)
+        with self.firing.watched() as rate:
+            logits = self(x)
+        self.firing_rate(rate(), weight=len(x))
+        self.log("validation_firing_rate", self.firing_rate)
+        return logits
+
+    def on_validation_epoch_end(self) -> None:
+        self.log("validation_score", self._score(), sync_dist=False)
+
+    def _score(self) -> Tensor:
+        """What the kept epoch is picked by: accuracy, or below 0 the rate of one over budget."""
+        budget = self.run.budget.firing_rate
+        if budget is None:
+            return self.accuracy.compute()
+        rate = self.firing_rate.compute()
+        return self.accuracy.compute() if rate <= budget else -rate
 
     def configure_optimizers(self) -> Any:
         optim = self.run.optim
