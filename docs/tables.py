@@ -1,6 +1,6 @@
 """Rewrite the tables of README.md and docs/*.md from results/*/result.json.
 
-A block between ``<!-- table: results/NAME -->`` and ``<!-- end -->`` is the table of that study.
+A block between ``<!-- table: results/STUDY -->`` and ``<!-- end -->`` is the table of that study.
 
     python docs/tables.py            rewrite
     python docs/tables.py --check    exit with 1 if a table is not what its file says
@@ -47,13 +47,15 @@ def rows(result: Result) -> str:
 
 
 def steps(tree: dict[str, Any]) -> str:
-    """The table of a training-step benchmark."""
-    lines = ["| row | ms a step | of ReLU's |", "|---|---:|---:|"]
-    lines += [
-        f"| {row['name']} | {row['median_ms']:.0f} | {row['ratio_to_relu']:.2f} |"
-        for row in tree["rows"]
-    ]
-    return "\n".join([f"{tree['what']}; {tree['host']['cpu']}.", "", *lines])
+    """The columns of a training-step benchmark that fit a page, with the most threads."""
+    section, kept = tree["sections"][-1], {row["name"]: row for row in tree["memory"]}
+    lines = ["| row | ms a step | of ReLU's | activations, of ReLU's |", "|---|---:|---:|---:|"]
+    for row in section["rows"]:
+        memory = kept[row["name"]]["activations_to_relu"]
+        time = f"{row['median_ms']:.0f} | {row['ratio_to_relu']:.2f}"
+        lines.append(f"| {row['name']} | {time} | {memory:.2f} |")
+    what = f"{tree['what'][0].upper()}{tree['what'][1:]}; {section['threads']} threads"
+    return "\n".join([f"{what}, {tree['host']['cpu']}.", "", *lines])
 
 
 def rewritten(text: str) -> str:
