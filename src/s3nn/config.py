@@ -114,7 +114,7 @@ class Teacher:
     row: str | None = None
     """The row that teaches (relu, ...): trained first, by this recipe without a teacher."""
     folder: str | None = None
-    """A finished run that teaches, instead of a row."""
+    """A finished run that teaches, instead of a row; "{seed}" in it stands for the run's seed."""
     share: float = 0.5
     """How much of the loss follows the teacher; 0: labels only."""
     temperature: float = 4.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from s3nn.config import Budget, Run
+from s3nn.config import Budget, Run, Teacher
 from s3nn.errors import UsageError, unknown_name
 from s3nn.registry import Spec
 
@@ -29,7 +29,8 @@ def with_row(run: Run, row: str) -> Run:
     lif-t4          leaky integrate-and-fire over 4 steps (any T)
     timing-t4       TSSL-BP's neuron over 4 steps
 
-    A budget is for the rows whose neurons spike; the others have none.
+    A budget is for the rows whose neurons spike.  The binary network has no teacher: with one it
+    diverged where the others learned (docs/LOG.md).
 
     >>> with_row(Run(), "lif-t4").model.steps, with_row(Run(), "s3nn-int4").model.synapse
     (4, 'integer(bits=4)')
@@ -46,14 +47,14 @@ def with_row(run: Run, row: str) -> Run:
     if kind == "bnn" and bits is not None:
         raise UsageError(f"row {row!r}: a binary network has one-bit weights; leave out -int{bits}")
     synapse = "binary" if kind == "bnn" else f"integer(bits={bits})" if bits else "real"
-    budget = run.budget if kind in _SPIKING else Budget()
-    return (
-        replace(run, budget=budget)
-        .with_model(
-            neuron=_NEURONS.get(kind, run.model.neuron), synapse=synapse, steps=int(steps or 1)
-        )
-        .check()
+    run = replace(
+        run,
+        budget=run.budget if kind in _SPIKING else Budget(),
+        teacher=Teacher() if kind == "bnn" else run.teacher,
     )
+    return run.with_model(
+        neuron=_NEURONS.get(kind, run.model.neuron), synapse=synapse, steps=int(steps or 1)
+    ).check()
 
 
 def row_of(run: Run) -> str:

@@ -90,7 +90,8 @@ def test_an_epoch_over_budget_is_kept_only_for_want_of_another(
 
 def test_rows_that_do_not_spike_have_no_budget() -> None:
     run = replace(RUN, budget=Budget(firing_rate=0.05))
-    held = {row: with_row(run, row).budget.firing_rate for row in ("relu", "bnn", "s3nn", "lif-t4")}
+    rows = ("relu", "bnn", "s3nn", "lif-t4")
+    held = {row: with_row(run, row).budget.firing_rate for row in rows}
     assert held == {"relu": None, "bnn": None, "s3nn": 0.05, "lif-t4": 0.05}
 
 

@@ -14,6 +14,7 @@ from torch.testing import assert_close
 from s3nn.config import Budget, Data, Fit, Model, Optim, Run, Teacher
 from s3nn.data import load
 from s3nn.errors import UsageError
+from s3nn.experiment.teaching import open_teacher
 from s3nn.experiment.train import train
 from s3nn.surrogates import S3, Triangle
 from s3nn.training.augment import cutout, mixup
@@ -156,6 +157,16 @@ def test_a_row_teaches_and_is_kept(tmp_path: Path) -> None:
     again = replace(run, seed=0, teacher=replace(run.teacher, share=0.9))
     train(again, tmp_path / "again", teacher=tmp_path / "run-teacher", progress=False)
     assert (tmp_path / "run-teacher" / "model.safetensors").stat().st_mtime_ns == taught_by
+
+
+def test_every_seed_has_a_teacher_of_its_own(tmp_path: Path) -> None:
+    for seed in (0, 1):
+        train(replace(QUICK, seed=seed), tmp_path / f"seed{seed}", progress=False)
+    own = replace(QUICK, seed=1, teacher=Teacher(folder=str(tmp_path / "seed{seed}")))
+    taught_by = open_teacher(own, tmp_path)
+    assert taught_by is not None
+    kept = load_file(tmp_path / "seed1" / "model.safetensors")
+    assert all(torch.equal(value, kept[name]) for name, value in taught_by.state_dict().items())
 
 
 def test_a_teachers_weights_are_the_start() -> None:

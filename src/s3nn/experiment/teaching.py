@@ -30,7 +30,9 @@ def open_teacher(run: Run, trained_in: Path) -> nn.Module | None:
     """The network that teaches ``run``, from its own folder or from ``trained_in``."""
     if not run.teacher.there:
         return None
-    folder = trained_in if run.teacher.folder is None else Path(run.teacher.folder)
+    folder = trained_in
+    if run.teacher.folder is not None:
+        folder = Path(run.teacher.folder.replace("{seed}", str(run.seed)))
     teacher = open_run(folder)
     if teacher.run.data.name != run.data.name:
         raise UsageError(

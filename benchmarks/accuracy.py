@@ -1,0 +1,103 @@
+"""How near one step comes to full precision on Fashion-MNIST, and what is left of it at few spikes.
+
+    python benchmarks/accuracy.py                       results/accuracy-fashion/fashion_cnn7_half
+
+The ReLU and S3NN rows of a recipe are compared; then each S3NN goes on from its weights for a few
+epochs within a budget of spikes.  Trained networks stay in runs/; what was cut off goes on
+when the command is repeated.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import tyro
+
+from s3nn.config import Budget, Run, Teacher
+from s3nn.experiment.compare import compare
+from s3nn.recipes import find_recipe
+from s3nn.report import merge, write_merged_report, write_result
+from s3nn.report.schema import Result, Row, Show
+
+ROWS = ("relu", "s3nn")
+
+
+@dataclass(frozen=True)
+class Flags:
+    """Train a recipe's ReLU and S3NN rows, then S3NN within a budget of spikes."""
+
+    recipe: str = "fashion_cnn7_half"
+    seeds: int = 3
+    bar: float = 0.935
+    """Test accuracy that S3NN is to reach."""
+    gap: float = 0.3
+    """Points that S3NN may be under ReLU."""
+    firing_rate: float = 0.05
+    loss: float = 0.5
+    """Points that the budget may cost."""
+    epochs: int = 6
+    """Of the training within the budget."""
+    lr: float = 0.02
+    jobs: int = 1
+    threads: int = 2
+    out: Path = Path("results/accuracy-fashion")
+    runs: Path = Path("runs")
+
+
+def within_budget(run: Run, flags: Flags, dense: Path) -> Run:
+    """``run`` once more, from the weights of the S3NN in ``dense`` that has its seed."""
+    return replace(
+        run,
+        teacher=Teacher(folder=str(dense / "s3nn" / "seed{seed}"), start=True),
+        budget=Budget(firing_rate=flags.firing_rate),
+        optim=replace(run.optim, lr=flags.lr),
+        fit=replace(run.fit, epochs=flags.epochs),
+    )
+
+
+def shows(dense: Result, sparse: Result, flags: Flags) -> tuple[Show, ...]:
+    relu, s3nn = (_row(dense, name) for name in ROWS)
+    few = _row(sparse, "s3nn")
+    rate = 1.0 if few.firing_rate is None else few.firing_rate
+    gap = 100 * (relu.accuracy.mean - s3nn.accuracy.mean)
+    loss = 100 * (s3nn.accuracy.mean - few.accuracy.mean)
+    accuracy = s3nn.accuracy.mean
+    return (
+        Show("s3nn reaches its test accuracy", accuracy, flags.bar, accuracy >= flags.bar),
+        Show("points that s3nn is under relu", gap, flags.gap, gap <= flags.gap),
+        Show(
+            "firing rate on the test split, of s3nn within the budget",
+            *(rate, flags.firing_rate, rate <= flags.firing_rate),
+        ),
+        Show("points that the budget costs", loss, flags.loss, loss <= flags.loss),
+    )
+
+
+def _row(result: Result, name: str) -> Row:
+    return next(row for row in result.rows if row.name == name)
+
+
+def main(flags: Flags) -> int:
+    recipe = find_recipe(flags.recipe)
+    run = replace(recipe, fit=replace(recipe.fit, threads=flags.threads))
+    places = [flags.runs / f"accuracy-{flags.recipe}" / name for name in ("dense", "sparse")]
+    dense = compare(run, ROWS, flags.seeds, places[0], jobs=flags.jobs)
+    held = within_budget(run, flags, places[0])
+    sparse = compare(held, ["s3nn"], flags.seeds, places[1], jobs=flags.jobs)
+    found = replace(
+        merge([dense, sparse]),
+        command=f"python benchmarks/accuracy.py {' '.join(sys.argv[1:])}".strip(),
+        shows=shows(dense, sparse, flags),
+    )
+    out = flags.out / flags.recipe
+    write_merged_report(places, out)
+    write_result(out, found)
+    for show in found.shows:
+        print(f"{'holds' if show.holds else 'FAILS'}: {show.claim}: {show.value:.4g} ({show.bar})")
+    return 0 if all(show.holds for show in found.shows) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(tyro.cli(Flags)))
