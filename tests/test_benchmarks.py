@@ -24,3 +24,20 @@ def test_a_training_step(tmp_path: Path) -> None:
     assert tree["not_run"] == []
     assert (tmp_path / "cnn7" / "step.svg").is_file()
     assert "## cnn7" in (tmp_path / "README.md").read_text(encoding="utf-8")
+
+
+def test_accuracy_within_a_budget(tmp_path: Path) -> None:
+    command = [sys.executable, str(ROOT / "benchmarks" / "accuracy.py"), "--seeds", "1"]
+    command += ["--recipe", "digits_mlp", "--epochs", "8", "--threads", "1", "--lr", "0.05"]
+    command += ["--bar", "0.9", "--out", str(tmp_path / "out"), "--runs", str(tmp_path / "runs")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode in (0, 1), done.stderr  # 1: a claim that does not hold at this size
+    tree = json.loads((tmp_path / "out" / "digits_mlp" / "result.json").read_text("utf-8"))
+    rows = {row["name"]: row for row in tree["rows"]}
+    assert set(rows) == {"relu", "s3nn (dense)", "s3nn (sparse)"}
+    assert rows["s3nn (sparse)"]["firing_rate"] < 0.7 * rows["s3nn (dense)"]["firing_rate"]
+    values = [show["value"] for show in tree["shows"]]
+    accuracy = {name: row["accuracy"]["mean"] for name, row in rows.items()}
+    assert values[0] == accuracy["s3nn (dense)"]
+    assert values[3] == 100 * (accuracy["s3nn (dense)"] - accuracy["s3nn (sparse)"])
+    assert (tmp_path / "out" / "digits_mlp" / "report.html").is_file()

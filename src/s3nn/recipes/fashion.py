@@ -50,7 +50,7 @@ def fashion_cnn7_small() -> Run:
     return Run(
         recipe="fashion_cnn7_small",
         data=Data(name="fashion_mnist", flip=True, batch=128),
-        model=Model(name="cnn7", width=0.375, neuron="fire(learn=True, per_channel=True)"),
+        model=Model(name="cnn7", width=0.375),
         optim=Optim(lr=0.1),
         fit=Fit(epochs=14, precision="bf16"),
         teacher=Teacher(row="relu", share=0.7, start=True),
