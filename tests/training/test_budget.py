@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import exp
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from s3nn.errors import UsageError
 from s3nn.experiment.train import train
 from s3nn.models import Cnn7, Mlp, Parts
 from s3nn.rows import with_row
-from s3nn.training.budget import GAIN, MARGIN, FiringRate, Multiplier
+from s3nn.training.budget import GAIN, LEAST, MARGIN, START, FiringRate, Multiplier
 from s3nn.training.fit import fit
 
 DIGITS = load("digits")
@@ -50,17 +51,27 @@ def test_the_rate_has_the_surrogates_gradient() -> None:
     assert all(p.grad is not None for p in weights)
 
 
-def test_the_price_rises_above_the_goal_and_never_below_zero() -> None:
-    price = Multiplier(0.1)
-    goal = MARGIN * 0.1
-    price.update(torch.tensor(3 * goal))
-    assert_close(price.value, torch.tensor(2 * GAIN))
+def test_the_goal_comes_down_from_the_rate_and_the_price_follows_the_error() -> None:
+    price, goal = Multiplier(0.1), MARGIN * 0.1
+    price.update(torch.tensor(4 * goal), step=0, steps=1000)
+    assert_close(price.goal, torch.tensor(4 * goal))
+    assert_close(price.value, torch.tensor(START))
+    price.update(torch.tensor(3 * goal), step=250, steps=1000)  # half of the ramp: the goal halved
+    assert_close(price.goal, torch.tensor(2 * goal))
+    assert_close(price.value, torch.tensor(START * exp(GAIN / 1000 * 0.5)))
+    price.update(torch.tensor(0.75 * goal), step=800, steps=1000)
+    assert_close(price.goal, torch.tensor(goal))
+    assert_close(price.value, torch.tensor(START * exp(GAIN / 1000 * 0.25)))
     rate = torch.tensor(1.5 * goal, requires_grad=True)
     price(rate).backward()
-    assert_close(rate.grad, torch.tensor(2 * GAIN / goal))
-    for _ in range(10):
-        price.update(torch.tensor(0.0))
-    assert price.value.item() == 0
+    assert_close(rate.grad, price.value / goal)
+
+
+def test_a_price_that_is_not_needed_vanishes() -> None:
+    price = Multiplier(0.5)
+    for step in range(200):
+        price.update(torch.tensor(0.1), step, 200)
+    assert price.value.item() == pytest.approx(LEAST)
 
 
 def test_a_budget_is_met_and_the_network_still_learns(tmp_path: Path) -> None:
@@ -78,11 +89,12 @@ def test_a_budget_is_met_and_the_network_still_learns(tmp_path: Path) -> None:
 def test_an_epoch_over_budget_is_kept_only_for_want_of_another(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run = replace(RUN, fit=Fit(epochs=3, threads=1), budget=Budget(firing_rate=0.001))
+    slow = replace(RUN, fit=Fit(epochs=1, threads=1), optim=Optim(lr=1e-5))
+    run = replace(slow, budget=Budget(firing_rate=0.01))
     history = fit(run, tmp_path / "never", DIGITS).history
     rates = [line["validation_firing_rate"] for line in history]
     assert [line["validation_score"] for line in history] == pytest.approx([-r for r in rates])
-    assert "budget.firing_rate=0.001 was not met" in capsys.readouterr().err
+    assert "budget.firing_rate=0.01 was not met" in capsys.readouterr().err
     history = fit(replace(run, budget=Budget(firing_rate=0.9)), tmp_path / "ever", DIGITS).history
     assert all(line["validation_score"] == line["validation_accuracy"] for line in history)
     assert "not met" not in capsys.readouterr().err

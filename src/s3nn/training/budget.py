@@ -15,8 +15,11 @@ from s3nn.graph.ir import Edge
 
 # The goal stands a little under the budget, so that an epoch that meets the one meets the other.
 MARGIN = 0.97
-# The multiplier moves by so much a step for a rate that is twice its goal.
-GAIN = 2e-3
+# The goal reaches its place after this share of the training.
+RAMP = 0.5
+# The logarithm of the price moves by so much over a training with a rate that is twice its goal.
+GAIN, MOST_A_STEP = 40.0, 0.1
+START, LEAST, MOST = 0.3, 1e-4, 10.0
 
 
 class FiringRate:
@@ -59,29 +62,46 @@ class FiringRate:
 
 
 class Multiplier(nn.Module):
-    """The price of spikes that a budget asks for: dual ascent on ``rate <= goal``.
+    """The price lambda of spikes that a budget asks for: dual ascent on ``rate <= goal``.
 
-    The loss is ``L + lambda (rate / goal - 1)``, and after each step ``lambda`` becomes ``max(0,
-    lambda + gain (rate / goal - 1))``: it rises while the network fires too much and falls while
-    it could fire more.  ``lambda`` is a buffer, so that a resumed run goes on with it.
-    Source: Bertsekas, "Constrained Optimization and Lagrange Multiplier Methods", 1982.
+    The loss is ``L + lambda (rate / goal - 1)``.  After each of a training's ``steps``, with the
+    error ``e = rate / goal - 1`` clipped to -1..1, ``lambda <- lambda exp(GAIN e / steps)``: the
+    price rises while the network fires too much and falls while it could fire more, by ratios,
+    since what it has to be is not known within a factor of ten.  The goal comes down from the first
+    rate that is seen to its own, in equal ratios over the first ``RAMP`` of the training: a goal
+    far below the rate would drive the price to where the network falls silent, and it takes long
+    to come back (docs/LOG.md).  What is remembered lies in buffers, so that a resumed run goes on
+    with it.
+    Source: Bertsekas, "Constrained Optimization and Lagrange Multiplier Methods", 1982 (the
+    ascent); its exponential form is our choice.
 
     >>> price = Multiplier(0.05)
-    >>> price.update(torch.tensor(0.097)); round(price.value.item(), 4)
-    0.002
+    >>> price.update(torch.tensor(0.194), step=0, steps=1000)  # the goal starts at the rate
+    >>> price.update(torch.tensor(0.194), step=250, steps=1000); round(price.value.item(), 3)
+    0.312
     """
 
     value: Tensor
+    first: Tensor
+    goal: Tensor
 
     def __init__(self, budget: float) -> None:
         super().__init__()
-        self.goal = MARGIN * budget
-        self.register_buffer("value", torch.zeros(()))
+        self.last_goal = MARGIN * budget
+        self.register_buffer("value", torch.tensor(START))
+        self.register_buffer("first", torch.zeros(()))
+        self.register_buffer("goal", torch.ones(()))
 
     def forward(self, rate: Tensor) -> Tensor:
         """What ``rate`` adds to the loss."""
-        return self.value.clone() * (rate / self.goal - 1)
+        return self.value.clone() * (rate / self.goal.clone() - 1)
 
     @torch.no_grad()
-    def update(self, rate: Tensor) -> None:
-        self.value.add_(GAIN * (rate.detach() / self.goal - 1)).clamp_(min=0)
+    def update(self, rate: Tensor, step: int, steps: int) -> None:
+        """After ``step`` of the ``steps`` of a training, which saw ``rate``."""
+        if self.first == 0:
+            self.first.copy_(rate.clamp(min=self.last_goal))
+        left = max(0.0, 1 - step / steps / RAMP)
+        self.goal.copy_(self.last_goal * (self.first / self.last_goal) ** left)
+        error = (rate.detach() / self.goal - 1).clamp(-1, 1)
+        self.value.mul_(torch.exp(min(GAIN / steps, MOST_A_STEP) * error)).clamp_(LEAST, MOST)

@@ -77,7 +77,7 @@ class Learner(L.LightningModule):
         with self.firing.watched() as rate:
             loss = self._loss(x, labels)
         loss = loss + self.price(rate())
-        self.price.update(rate())
+        self.price.update(rate(), self.global_step, int(self.trainer.estimated_stepping_batches))
         return loss
 
     def _loss(self, x: Tensor, labels: list[tuple[float, Tensor]]) -> Tensor:
