@@ -19,6 +19,7 @@ from s3nn.report import write
 from s3nn.report.details import Details
 from s3nn.report.html import page
 from s3nn.report.schema import Data, Failure, Result
+from s3nn.report.sections import settings_sheets
 from s3nn.report.table import columns
 from s3nn.report.write import write_report
 
@@ -152,6 +153,16 @@ def test_names_are_escaped(small: Result) -> None:
     assert "script" not in checked.tags
     assert "b" not in checked.tags
     assert "&lt;b&gt;" in html
+
+
+def test_rows_of_an_older_version_lack_settings(small: Result) -> None:
+    """What one row says and another does not is nothing in the other; None is nothing too."""
+    old, new = small.rows[0], small.rows[1]
+    rows = (old, replace(new, settings=new.settings | {"budget": None, "ramp": 0.5}))
+    sheets = {sheet.title: sheet for sheet in settings_sheets(replace(small, rows=rows))}
+    differing, shared = sheets["Settings that differ"], sheets["Settings that all rows share"]
+    assert any(line[0] == "ramp" for line in differing.lines)
+    assert any(line[0] == "budget" for line in shared.lines)
 
 
 def test_many_classes_give_pairs_in_place_of_a_matrix(small: Result) -> None:

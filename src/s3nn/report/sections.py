@@ -142,7 +142,7 @@ def settings_sheets(result: Result) -> list[Sheet]:
         head = ("setting", *[row.name for row in rows])
         found.append(Sheet("Settings that differ", head, tuple(lines), words=len(head)))
     if shared:
-        lines = [(key, _setting(rows[0].settings[key])) for key in shared]
+        lines = [(key, _setting(rows[0].settings.get(key))) for key in shared]
         title = "Settings that all rows share" if len(rows) > 1 else "Settings"
         found.append(Sheet(title, ("setting", "value"), tuple(lines), words=2))
     return found
