@@ -92,7 +92,7 @@ def main(flags: Flags) -> int:
         shows=shows(dense, sparse, flags),
     )
     out = flags.out / flags.recipe
-    write_merged_report(places, out)
+    write_merged_report(places, out, found)
     write_result(out, found)
     for show in found.shows:
         print(f"{'holds' if show.holds else 'FAILS'}: {show.claim}: {show.value:.4g} ({show.bar})")

@@ -40,4 +40,5 @@ def test_accuracy_within_a_budget(tmp_path: Path) -> None:
     accuracy = {name: row["accuracy"]["mean"] for name, row in rows.items()}
     assert values[0] == accuracy["s3nn (dense)"]
     assert values[3] == 100 * (accuracy["s3nn (dense)"] - accuracy["s3nn (sparse)"])
-    assert (tmp_path / "out" / "digits_mlp" / "report.html").is_file()
+    report = (tmp_path / "out" / "digits_mlp" / "report.md").read_text("utf-8")
+    assert all(show["claim"] in report for show in tree["shows"])

@@ -23,10 +23,15 @@ def write_report(folder: Path) -> list[Path]:
     return _write(Path(folder), result, read_details(folder, result.rows))
 
 
-def write_merged_report(folders: Sequence[Path], into: Path) -> list[Path]:
-    """Write one report.md and one report.html into ``into``, with the rows of several folders."""
+def write_merged_report(
+    folders: Sequence[Path], into: Path, merged: Result | None = None
+) -> list[Path]:
+    """Write one report.md and one report.html into ``into``, with the rows of several folders.
+
+    ``merged`` is what ``merge`` made of their results, where a study has claims of its own to say.
+    """
     results = [read_result(folder) for folder in folders]
-    merged = merge(results)
+    merged = merge(results) if merged is None else merged
     details = [read_details(f, r.rows) for f, r in zip(folders, results, strict=True)]
     return _write(Path(into), merged, merge_details(details, new_names(results)))
 
