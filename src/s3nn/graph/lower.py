@@ -1,0 +1,362 @@
+"""From a trained torch network to a graph of arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, fx, nn
+from torch.fx.passes.shape_prop import ShapeProp
+
+from s3nn.clock import Scan
+from s3nn.errors import UnsupportedError
+from s3nn.graph.ir import Array, Graph, Node, Vertex
+from s3nn.graph.nodes import (
+    Add,
+    Affine,
+    Channels,
+    Conv,
+    Fire,
+    Flatten,
+    Image,
+    Linear,
+    MaxPool,
+    MeanPool,
+)
+from s3nn.graph.trace import Site, traced
+from s3nn.neurons.fire import Fire as FireNeuron
+from s3nn.synapses import SynapticConv2d, SynapticLinear
+from s3nn.synapses.binary import Binary
+from s3nn.synapses.integer import Integer
+
+IMAGE, NORMALISED = "image", "normalised"
+
+
+def lower(
+    model: nn.Module,
+    input_shape: Sequence[int],
+    mean: Sequence[float] = (0.0,),
+    std: Sequence[float] = (1.0,),
+) -> Graph:
+    """The graph of real numbers (float64) of a single-step network, in eval mode.
+
+    Its image is raw: uint8 pixels (C, H, W), which become ``(x / 255 - mean) / std`` as they do in
+    training; ``mean`` and ``std`` are a number a channel, or one for all.  Anything a graph has no
+    node for is an ``UnsupportedError`` that says which layer, why, and what to do instead.
+
+    >>> from s3nn.models import Mlp
+    >>> [type(v.node).__name__ for v in lower(Mlp((1, 4, 4), 10), (1, 4, 4))][:6]
+    ['Image', 'Affine', 'Flatten', 'Linear', 'Affine', 'Fire']
+    """
+    shape = tuple(input_shape)
+    found = traced(model)
+    probe = torch.zeros(1, *shape, dtype=next(model.parameters()).dtype)
+    with torch.no_grad():
+        ShapeProp(found.graph_module.eval()).propagate(probe)
+    spread, middle = (np.broadcast_to(np.asarray(v, np.float64), shape[:1]) for v in (std, mean))
+    vertices = [
+        Vertex(IMAGE, Image(shape)),
+        Vertex(NORMALISED, Affine(1 / (255 * spread), -middle / spread), (IMAGE,)),
+    ]
+    names: dict[fx.Node, str] = {}
+    for node in found.graph_module.graph.nodes:
+        if node.op == "placeholder":
+            names[node] = NORMALISED
+        elif node in found.sites:
+            names[node] = _append(vertices, found.graph_module, node, found.sites[node], names)
+    (returned,) = (n.args[0] for n in found.graph_module.graph.nodes if n.op == "output")
+    if not isinstance(returned, fx.Node) or names[returned] != vertices[-1].name:
+        raise UnsupportedError(
+            "a network whose output is not what its last operation gives",
+            type(model).__name__,
+            "return the logits, one tensor",
+        )
+    return _merged(Graph(tuple(vertices)))
+
+
+def _append(
+    vertices: list[Vertex],
+    network: fx.GraphModule,
+    node: fx.Node,
+    site: Site,
+    names: dict[fx.Node, str],
+) -> str:
+    """Add what a site is made of; the name of what it gives."""
+    sources = tuple(names[n] for n in node.all_input_nodes if n in names)
+    module = network.get_submodule(site.module) if site.module is not None else None
+    last = sources[0] if sources else ""
+    for suffix, part in _parts(node, site, module):
+        name = site.name if not suffix else f"{site.name}.{suffix}"
+        reads = sources if isinstance(part, Add) else (last,)
+        vertices.append(Vertex(name, part, reads))
+        last = name
+    return last
+
+
+def _parts(node: fx.Node, site: Site, module: nn.Module | None) -> list[tuple[str, Node]]:
+    """The nodes that a site becomes, each with a suffix for its name; none for an identity."""
+    match site.operation, module:
+        case "conv", nn.Conv2d():
+            return _with_bias(_conv(site, module), module.bias)
+        case "linear", nn.Linear():
+            _flat(node, site)
+            weight, grid = _weight(module)
+            return _with_bias(Linear(weight, grid), module.bias)
+        case "norm", nn.BatchNorm1d() | nn.BatchNorm2d():
+            return [("", _norm(site, module))]
+        case "neuron", FireNeuron():
+            theta = _array(module.threshold.value())
+            channels = node.meta["tensor_meta"].shape[1]
+            return [("", Fire(np.broadcast_to(theta, (channels,)).copy()))]
+        case "neuron", _:
+            kind = module.neuron if isinstance(module, Scan) else module
+            raise UnsupportedError(
+                f"lowering neurons of the type {type(kind).__name__.lower()}",
+                f"layer {site.name}",
+                "train the network with neuron=fire in one time step",
+            )
+        case "max_pool", _:
+            return [("", MaxPool(*_window(node, site, module)))]
+        case "avg_pool", _:
+            return _mean(node, site, module)
+        case "add", _ if len(node.all_input_nodes) == 2 and "sub" not in site.name:
+            if node.kwargs.get("alpha", 1) == 1:
+                return [("", Add())]
+        case "reshape" | "repeat", _:
+            return _moved(node, site, module)
+    raise UnsupportedError(f"lowering {site.operation}", f"layer {site.name}", _INSTEAD)
+
+
+_INSTEAD = (
+    "a graph has convolutions in two dimensions, linear layers, batch-norms, fire neurons, max and "
+    "mean pools, sums of two, flattening and repeated channels: build the layer from these"
+)
+
+
+def _array(tensor: Tensor) -> Array:
+    found: Array = tensor.detach().double().cpu().numpy()
+    return found
+
+
+def _with_bias(node: Node, bias: Tensor | None) -> list[tuple[str, Node]]:
+    if bias is None:
+        return [("", node)]
+    offset = _array(bias)
+    return [("weight", node), ("", Affine(np.ones_like(offset), offset))]
+
+
+def _weight(layer: nn.Conv2d | nn.Linear) -> tuple[Array, Array | None]:
+    """The weight as it is used, and the step of its grid where the synapse has one."""
+    if not isinstance(layer, (SynapticConv2d, SynapticLinear)):
+        return _array(layer.weight), None
+    with torch.no_grad():
+        used = _array(layer.synapse(layer.weight))
+        match layer.synapse:
+            case Integer() as synapse:
+                step = _array(synapse.step(layer.weight)).reshape(-1)
+                levels = _array(synapse.levels(layer.weight))
+                return levels * step.reshape(-1, *[1] * (levels.ndim - 1)), step
+            case Binary():
+                return used, np.abs(used).reshape(len(used), -1).max(1)
+    return used, None
+
+
+def _conv(site: Site, layer: nn.Conv2d) -> Conv:
+    if layer.dilation != (1, 1) or layer.padding_mode != "zeros":
+        raise UnsupportedError(
+            "lowering a dilated convolution or one padded with other values than zeros",
+            f"layer {site.name}",
+            "use dilation=1 and padding_mode='zeros'",
+        )
+    if isinstance(layer.padding, str):
+        odd = all(side % 2 for side in layer.kernel_size)
+        if layer.padding == "same" and not odd:
+            raise UnsupportedError(
+                "lowering padding='same' with an even kernel",
+                f"layer {site.name}",
+                "use an odd kernel or a number",
+            )
+        same = layer.padding == "same"
+        padding = tuple(side // 2 if same else 0 for side in layer.kernel_size)
+    else:
+        padding = tuple(int(p) for p in layer.padding)
+    weight, grid = _weight(layer)
+    stride = (int(layer.stride[0]), int(layer.stride[1]))
+    return Conv(weight, stride, (padding[0], padding[1]), layer.groups, grid=grid)
+
+
+def _flat(node: fx.Node, site: Site) -> None:
+    shape = node.all_input_nodes[0].meta["tensor_meta"].shape
+    if len(shape) != 2:
+        raise UnsupportedError(
+            f"lowering a linear layer of an input {tuple(shape)}",
+            f"layer {site.name}",
+            "flatten the image in front of it",
+        )
+
+
+def _norm(site: Site, norm: nn.BatchNorm1d | nn.BatchNorm2d) -> Affine:
+    if norm.running_mean is None or norm.running_var is None:
+        raise UnsupportedError(
+            "lowering a batch-norm without running statistics",
+            f"layer {site.name}",
+            "train it with track_running_stats=True",
+        )
+    mean, variance = _array(norm.running_mean), _array(norm.running_var)
+    gain = 1 / np.sqrt(variance + norm.eps)
+    if norm.affine:
+        gain = gain * _array(norm.weight)
+    offset = -mean * gain + (_array(norm.bias) if norm.affine else 0)
+    return Affine(gain, offset)
+
+
+_ADAPTIVE_MAX = (nn.AdaptiveMaxPool2d,)
+_ADAPTIVE_MEAN = (nn.AdaptiveAvgPool2d,)
+
+
+def _pair(value: Any) -> tuple[int, int]:
+    return (int(value), int(value)) if isinstance(value, int) else (int(value[0]), int(value[1]))
+
+
+def _sides(node: fx.Node) -> tuple[int, ...]:
+    return tuple(node.all_input_nodes[0].meta["tensor_meta"].shape)
+
+
+def _adaptive(node: fx.Node, site: Site) -> tuple[Any, ...]:
+    """An adaptive pool as a plain one, where the sides divide."""
+    before, after = _sides(node)[2:], tuple(node.meta["tensor_meta"].shape)[2:]
+    if len(before) != 2 or any(b % a for b, a in zip(before, after, strict=True)):
+        raise UnsupportedError(
+            f"lowering an adaptive pool from {before} to {after}",
+            f"layer {site.name}",
+            "pool to sides that divide the image's",
+        )
+    kernel = (before[0] // after[0], before[1] // after[1])
+    return kernel, kernel
+
+
+def _option(node: fx.Node, position: int, name: str, default: Any) -> Any:
+    return node.kwargs.get(name, node.args[position] if len(node.args) > position else default)
+
+
+def _window(node: fx.Node, site: Site, module: nn.Module | None) -> tuple[Any, ...]:
+    """kernel, stride, padding, ceil of a pool, module or function."""
+    if "adaptive" in (type(module).__name__ if module is not None else site.name).lower():
+        return _adaptive(node, site)
+    if module is not None:
+        kernel, stride, padding, ceil = (
+            getattr(module, name) for name in ("kernel_size", "stride", "padding", "ceil_mode")
+        )
+        dilation = getattr(module, "dilation", 1)
+    else:
+        kernel, stride = _option(node, 1, "kernel_size", 2), _option(node, 2, "stride", None)
+        padding = _option(node, 3, "padding", 0)
+        mean = site.operation == "avg_pool"
+        ceil = _option(node, 4 if mean else 5, "ceil_mode", False)
+        dilation = 1 if mean else _option(node, 4, "dilation", 1)
+    if len(_sides(node)) != 4 or _pair(dilation) != (1, 1):
+        raise UnsupportedError(
+            "lowering a dilated pool, or one in one or three dimensions",
+            f"layer {site.name}",
+            "pool images with dilation=1",
+        )
+    return _pair(kernel), _pair(stride or kernel), _pair(padding), bool(ceil)
+
+
+def _mean(node: fx.Node, site: Site, module: nn.Module | None) -> list[tuple[str, Node]]:
+    if site.name.endswith(("mean", "sum")):
+        return _mean_of_all(node, site)
+    window = _window(node, site, module)
+    padded = len(window) > 2 and window[2] != (0, 0)
+    if padded or getattr(module, "divisor_override", None) is not None:
+        raise UnsupportedError(
+            "lowering a mean pool with padding or a divisor of its own",
+            f"layer {site.name}",
+            "use padding=0 and divisor_override=None",
+        )
+    return [("", MeanPool(*window))]
+
+
+def _mean_of_all(node: fx.Node, site: Site) -> list[tuple[str, Node]]:
+    """``x.mean((2, 3))``, with or without keeping the axes."""
+    before, after = _sides(node), tuple(node.meta["tensor_meta"].shape)
+    if (
+        site.name.endswith("sum")
+        or len(before) != 4
+        or after[:2] != before[:2]
+        or np.prod(after[2:]) != 1
+    ):
+        raise UnsupportedError(
+            f"lowering a sum, or a mean from {before} to {after}",
+            f"layer {site.name}",
+            "take the mean over height and width, or nn.AdaptiveAvgPool2d(1)",
+        )
+    sides = (before[2], before[3])
+    parts: list[tuple[str, Node]] = [("", MeanPool(sides, sides))]
+    return parts if len(after) == 4 else [("pool", parts[0][1]), ("", Flatten())]
+
+
+def _moved(node: fx.Node, site: Site, module: nn.Module | None) -> list[tuple[str, Node]]:
+    """What only moves values: found out by moving their positions."""
+    before, after = _sides(node), tuple(node.meta["tensor_meta"].shape)
+    positions = torch.arange(int(np.prod(before)), dtype=torch.float64).reshape(before)
+    moved = _apply(node, module)(positions).long().numpy()
+    if before[0] == after[0] == 1:
+        if before == after and np.array_equal(moved.ravel(), np.arange(moved.size)):
+            return []
+        if len(after) == 2 and np.array_equal(moved.ravel(), np.arange(np.prod(before))):
+            return [("", Flatten())]
+        pixels = int(np.prod(before[2:]))
+        first = moved.reshape(1, after[1], -1)[0, :, :1] // pixels
+        whole = first * pixels + np.arange(pixels)
+        if after[2:] == before[2:] and np.array_equal(moved.reshape(after[1], -1), whole):
+            return [("", Channels(first[:, 0].copy()))]
+    raise UnsupportedError(
+        f"lowering a {site.operation} from {before[1:]} to {after[1:]}",
+        f"layer {site.name}",
+        "flatten images, repeat or pick channels, and leave the batch as it is",
+    )
+
+
+def _apply(node: fx.Node, module: nn.Module | None) -> Callable[[Tensor], Tensor]:
+    """The node's operation as a function of its one tensor."""
+    if module is not None:
+        return module
+
+    def apply(x: Tensor) -> Tensor:
+        tensor = node.all_input_nodes[0]
+        args, kwargs = fx.node.map_arg(
+            (node.args, node.kwargs),
+            lambda n: x if n is tensor else n.meta.get("tensor_meta", n),
+        )
+        called: Any = node.target
+        found: Tensor = (
+            getattr(args[0], called)(*args[1:], **kwargs)
+            if node.op == "call_method"
+            else called(*args, **kwargs)
+        )
+        return found
+
+    return apply
+
+
+def _merged(graph: Graph) -> Graph:
+    """Affine behind affine becomes one, where nobody else reads the first."""
+    kept: list[Vertex] = []
+    renamed: dict[str, str] = {}
+    for vertex in graph:
+        before = kept[-1] if kept else None
+        if (
+            before is not None
+            and isinstance(vertex.node, Affine)
+            and isinstance(before.node, Affine)
+            and [renamed.get(n, n) for n in vertex.inputs] == [before.name]
+            and len(graph.users[before.name]) == 1
+            and before.inputs != (IMAGE,)
+        ):
+            kept[-1] = Vertex(vertex.name, vertex.node.after(before.node), before.inputs)
+            continue
+        kept.append(vertex)
+    return graph.rewired(kept, renamed)

@@ -1,0 +1,377 @@
+"""From a graph of real numbers to one of integers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from s3nn.errors import UnsupportedError, UsageError
+from s3nn.graph.bounds import INT32, bounds, check_int32
+from s3nn.graph.ir import Array, Edge, Graph, Node, Vertex
+from s3nn.graph.levels import Levels, check_bits, nearest, on_grid
+from s3nn.graph.nodes import (
+    Add,
+    Affine,
+    Channels,
+    Conv,
+    Fire,
+    Flatten,
+    Image,
+    Linear,
+    MaxPool,
+    MeanPool,
+    Pool,
+    RoundedMeanPool,
+    SumPool,
+)
+
+ENDS_BITS = 8  # the first layer and the read-out are never coarser
+# A spike that the first layer gets wrong is followed by more in every layer behind it.  Where the
+# first layer is small, its weights have more bits: as many as 32-bit sums allow.
+IMAGE_BITS, SMALL_SHARE = (16, 12), 0.05
+HEADROOM_BITS = 29  # of 31: a product and its offset each, and what rounding adds
+LARGEST_MULTIPLIER = 2**15
+
+
+@dataclass(frozen=True, eq=False)
+class Form:
+    """What an integer stands for: value_c = scale_c integer + offset_c."""
+
+    scale: Array
+    offset: Array
+
+    def affine(self, gain: Array, bias: Array) -> Form:
+        return Form(self.scale * gain, self.offset * gain + bias)
+
+    def each(self, index: Array) -> Form:
+        return Form(self.scale[index], self.offset[index])
+
+
+def quantise(graph: Graph, bits: int, images: Array) -> Graph:
+    """The integer graph that stands for ``graph``: int8 weights, 32-bit sums, integer thresholds.
+
+    A hidden layer's weights have ``bits`` bits, the first layer's and the read-out's at least
+    eight; weights that were trained as integers keep their levels.  Bias, batch-norm and
+    normalisation go into one integer threshold a channel, ``u > floor(t)``; where a batch-norm
+    scales by a negative number, the channel's weights are turned round.  A pool of potentials in
+    front of neurons becomes an OR of their spikes.  Where potentials are added (residual networks),
+    they are integers of one step for the whole network, as fine as 32 bits allow.
+
+    ``images`` (N, C, H, W), uint8, calibrate: which inputs of a layer fire, and by how much its
+    mean potentials move when weights are rounded, which its thresholds then make up for.
+
+    What cannot be done in integers is an ``UnsupportedError``, as is a sum that may overflow.
+    """
+    check_bits(bits)
+    if not len(images):
+        raise UsageError("quantising needs at least one image to calibrate with")
+    integer = _Quantiser(fire_before_pools(graph), bits, images).run()
+    check_int32(integer)
+    return integer
+
+
+def fire_before_pools(graph: Graph) -> Graph:
+    """The same network with every max-pool that only neurons read behind those neurons.
+
+    The largest of a window exceeds a threshold exactly where one of its pixels does.
+    """
+    moved: list[Vertex] = []
+    renamed: dict[str, str] = {}
+    pools = {
+        v.name: v
+        for v in graph
+        if isinstance(v.node, MaxPool)
+        and graph.specs[v.name].edge is Edge.ANALOG
+        and len(graph.users[v.name]) == 1
+        and isinstance(graph.users[v.name][0].node, Fire)
+    }
+    for vertex in graph:
+        if vertex.name in pools:
+            continue
+        pool = pools.get(vertex.inputs[0]) if vertex.inputs else None
+        if pool is None:
+            moved.append(replace(vertex, inputs=tuple(renamed.get(n, n) for n in vertex.inputs)))
+            continue
+        moved.append(replace(vertex, inputs=tuple(renamed.get(n, n) for n in pool.inputs)))
+        moved.append(Vertex(pool.name, pool.node, (vertex.name,)))
+        renamed[vertex.name] = pool.name
+    return Graph(tuple(moved))
+
+
+class _Quantiser:
+    """A walk through a real graph that appends integer vertices, run on the images as it goes."""
+
+    def __init__(self, graph: Graph, bits: int, images: Array) -> None:
+        self.graph, self.bits, self.images = graph, bits, images
+        self.vertices: list[Vertex] = []
+        self.forms: dict[str, Form] = {}  # of potentials and counts, by the real vertex's name
+        self.made: dict[str, str] = {}  # real vertex -> the integer vertex that stands for it
+        self.values: dict[str, Array] = {}  # of integer vertices, for the images
+        self.real: dict[str, Array] = {}  # of real vertices
+        self.weighted = [v.name for v in graph if isinstance(v.node, (Conv, Linear))]
+        sums = [v.name for v in graph if isinstance(v.node, Add)]
+        most = bounds(graph) if sums else {}
+        self.sum_step = max((most[name].magnitude for name in sums), default=0.0) / 2**HEADROOM_BITS
+
+    def run(self) -> Graph:
+        for vertex, value in self.graph.values(self.images):
+            self.real[vertex.name] = value
+            self._take(vertex)
+            self._forget(vertex)
+        self._align_output()
+        return Graph(tuple(self.vertices))
+
+    def _append(self, name: str, node: Node, *inputs: str) -> str:
+        self.vertices.append(Vertex(name, node, inputs))
+        given = [self.values[n] for n in inputs] or [self.images]
+        self.values[name] = node.run(*given)
+        return name
+
+    def _forget(self, vertex: Vertex) -> None:
+        """Drop the values that no later vertex of the real graph needs."""
+        order = [v.name for v in self.graph]
+        done = set(order[: order.index(vertex.name) + 1])
+        needed = {
+            name
+            for name in done
+            if any(user.name not in done for user in self.graph.users[name])
+            or name == self.graph.output.name
+        }
+        made = {self.made[name] for name in needed}
+        self.values = {name: value for name, value in self.values.items() if name in made}
+        self.real = {name: value for name, value in self.real.items() if name in needed}
+
+    def _take(self, vertex: Vertex) -> None:
+        name, node = vertex.name, vertex.node
+        sources = [self.made[n] for n in vertex.inputs]
+        match node:
+            case Image():
+                self.made[name] = self._append(name, node)
+                channels = np.ones(node.shape[0])
+                self.forms[name] = Form(channels, 0 * channels)
+            case Affine():
+                self.made[name] = sources[0]
+                form = self.forms.get(vertex.inputs[0]) or self._unit(vertex.inputs[0])
+                self.forms[name] = form.affine(node.scale, node.offset)
+            case Conv() | Linear():
+                self._weigh(vertex, node, sources[0])
+            case Fire():
+                self._fire(vertex, node, sources[0])
+            case Add():
+                aligned = [
+                    self._aligned(source, made, self.sum_step)
+                    for source, made in zip(vertex.inputs, sources, strict=True)
+                ]
+                self.made[name] = self._append(name, node, *aligned)
+                self.forms[name] = self._constant(name, self.sum_step)
+            case Channels():
+                self.made[name] = self._append(name, node, *sources)
+                if vertex.inputs[0] in self.forms:
+                    self.forms[name] = self.forms[vertex.inputs[0]].each(node.index)
+            case Flatten():
+                self.made[name] = self._append(name, node, *sources)
+                if vertex.inputs[0] in self.forms:
+                    shape = self.graph.specs[vertex.inputs[0]].shape
+                    index = np.repeat(np.arange(shape[0]), int(np.prod(shape[1:])))
+                    self.forms[name] = self.forms[vertex.inputs[0]].each(index)
+            case Pool():
+                self._pool(vertex, node, sources[0])
+            case _:
+                raise AssertionError(f"no rule for {node}")
+
+    def _constant(self, name: str, scale: float) -> Form:
+        channels = self.graph.specs[name].channels
+        return Form(np.full(channels, scale), np.zeros(channels))
+
+    def _unit(self, name: str) -> Form:
+        return self._constant(name, 1.0)
+
+    def _pixels(self, name: str) -> bool:
+        """Whether the vertex is the image, normalised, picked from or flattened at most."""
+        vertex = self.graph[name]
+        if isinstance(vertex.node, Image):
+            return True
+        passes = isinstance(vertex.node, (Affine, Channels, Flatten))
+        return passes and self._pixels(vertex.inputs[0])
+
+    # Synapses
+
+    def _weigh(self, vertex: Vertex, node: Conv | Linear, source: str) -> None:
+        before = vertex.inputs[0]
+        if self._pixels(before):
+            self._weigh_pixels(vertex, node, source)
+            return
+        if self.graph.specs[before].edge is Edge.ANALOG:
+            raise UnsupportedError(
+                f"a {type(node).__name__.lower()} that reads membrane potentials, in integers",
+                f"layer {vertex.name}",
+                "put neurons in front of it: `s3nn lint` shows every edge that is not binary",
+            )
+        form = self.forms.get(before) or self._unit(before)
+        unit = float(form.scale.flat[0])
+        if np.ptp(form.scale) or np.any(form.offset):
+            raise UnsupportedError(
+                "a layer that reads normalised spikes, in integers",
+                f"layer {vertex.name}",
+                "put the batch-norm behind the layer's weights",
+            )
+        levels = self._levels(vertex.name, node, self.values[source])
+        turned = self._turned(vertex)
+        integer = replace(node, weight=_rows(turned, levels.levels) * levels.levels, grid=None)
+        self.made[vertex.name] = self._append(vertex.name, integer, source)
+        self.forms[vertex.name] = Form(levels.step * unit * turned, np.zeros(len(levels.step)))
+
+    def _weigh_pixels(self, vertex: Vertex, node: Conv | Linear, source: str) -> None:
+        """The first layer: w (scale x + offset) is (w scale) x and a constant.
+
+        What lies around the image is the pixel that normalises to zero, rounded.
+        """
+        form = self.forms[vertex.inputs[0]]
+        weight, taps, same = _on_pixels(node, form)
+        grid = node.grid * abs(form.scale[0]) if node.grid is not None and same else None
+        levels = on_grid(weight, grid, wide=True) if grid is not None else None
+        levels = levels or nearest(weight, self._image_bits(vertex.name, weight))
+        turned = self._turned(vertex)
+        integer = replace(node, weight=_rows(turned, levels.levels) * levels.levels, grid=None)
+        if isinstance(integer, Conv) and any(integer.padding):
+            fill = np.clip(np.rint(-form.offset / form.scale), 0, 255).astype(np.int64)
+            integer = replace(integer, fill=fill)
+        self.made[vertex.name] = self._append(vertex.name, integer, source)
+        self.forms[vertex.name] = Form(levels.step * turned, taps)
+
+    def _image_bits(self, name: str, weight: Array) -> int:
+        total = sum(self._weight(name).size for name in self.weighted)
+        if weight.size <= SMALL_SHARE * total:
+            most = 255 * np.abs(weight).reshape(len(weight), -1).sum(1)
+            largest = np.abs(weight).reshape(len(weight), -1).max(1)
+            terms = float((most / np.where(largest > 0, largest, 1)).max())
+            for bits in IMAGE_BITS:
+                if terms * 2 ** (bits - 1) < INT32 / 4:  # clipped steps may be finer
+                    return bits
+        return max(self.bits, ENDS_BITS)
+
+    def _weight(self, name: str) -> Array:
+        node = self.graph[name].node
+        assert isinstance(node, (Conv, Linear))
+        return node.weight
+
+    def _levels(self, name: str, node: Conv | Linear, inputs: Array) -> Levels:
+        found = on_grid(node.weight, node.grid) if node.grid is not None else None
+        bits = max(self.bits, ENDS_BITS) if name == self.weighted[-1] else self.bits
+        return found or nearest(node.weight, bits, _importance(node, inputs))
+
+    def _turned(self, vertex: Vertex) -> Array:
+        """-1 for the channels whose batch-norm, the only reader, scales by a negative number."""
+        users, signs = (
+            self.graph.users[vertex.name],
+            np.ones(self.graph.specs[vertex.name].channels),
+        )
+        if len(users) == 1 and isinstance(users[0].node, Affine):
+            signs[users[0].node.scale < 0] = -1
+        return signs.astype(np.int8)
+
+    # Neurons and what else reads potentials
+
+    def _fire(self, vertex: Vertex, node: Fire, source: str) -> None:
+        before = vertex.inputs[0]
+        form = self.forms.get(before) or self._unit(before)
+        if (form.scale < 0).any():
+            source, form = self._turn(before, source, form)
+        scale = form.scale
+        with np.errstate(divide="ignore", invalid="ignore"):
+            least = (node.threshold - form.offset) / scale
+        constant = np.where(form.offset > node.threshold, -np.inf, np.inf)
+        least = np.where(scale > 0, least + self._drift(before, source, form), constant)
+        threshold = np.clip(np.floor(least), -INT32 - 1, INT32).astype(np.int64)
+        self.made[vertex.name] = self._append(vertex.name, Fire(threshold), source)
+
+    def _drift(self, before: str, source: str, form: Form) -> Array:
+        """By how much the integers' mean is above that of the real potentials, a channel."""
+        real, integer = self.real[before], self.values[source]
+        axes = (0, *range(2, integer.ndim))
+        meant = (real.mean(axes) - form.offset) / np.where(form.scale > 0, form.scale, 1.0)
+        found: Array = integer.mean(axes) - meant
+        return found
+
+    def _pool(self, vertex: Vertex, node: Pool, source: str) -> None:
+        before, name = vertex.inputs[0], vertex.name
+        edge = self.graph.specs[before].edge
+        form = self.forms.get(before)
+        if isinstance(node, MaxPool):
+            if form is not None and (form.scale < 0).any():
+                source, form = self._turn(before, source, form)
+            self.made[name] = self._append(name, node, source)
+            if form is not None:
+                self.forms[name] = form
+            return
+        window = (node.kernel, node.stride, node.padding, node.ceil)
+        if edge is Edge.ANALOG:
+            self.made[name] = self._append(name, RoundedMeanPool(*window), source)
+            self.forms[name] = form or self._unit(before)
+            return
+        sizes = node.sizes(self.graph.specs[before].shape)
+        if np.ptp(sizes):
+            raise UnsupportedError(
+                "a mean of spikes over windows of several sizes, in integers",
+                f"layer {name}",
+                "use ceil_mode=False, or a max-pool",
+            )
+        self.made[name] = self._append(name, SumPool(*window), source)
+        scale = 1.0 / int(sizes.flat[0]) if isinstance(node, MeanPool) else 1.0
+        self.forms[name] = (form or self._unit(before)).affine(np.asarray(scale), np.asarray(0.0))
+
+    def _turn(self, before: str, source: str, form: Form) -> tuple[str, Form]:
+        signs = np.sign(form.scale)
+        turn = Affine(signs.astype(np.int64), np.zeros(len(signs), np.int64))
+        return self._append(f"{before}.turned", turn, source), Form(form.scale * signs, form.offset)
+
+    def _aligned(self, before: str, source: str, step: float) -> str:
+        """The integer vertex that counts in ``step`` what the real vertex ``before`` holds."""
+        form = self.forms.get(before) or self._unit(before)
+        if np.all(form.scale == step) and not np.any(form.offset):
+            return source
+        node = Affine(
+            np.rint(form.scale / step).astype(np.int64),
+            np.rint(form.offset / step).astype(np.int64),
+        )
+        return self._append(f"{before}.aligned", node, source)
+
+    def _align_output(self) -> None:
+        """Logits are compared with each other: all have one step."""
+        name = self.graph.output.name
+        form = self.forms.get(name) or self._unit(name)
+        most = bounds(Graph(tuple(self.vertices)))[self.made[name]].magnitude
+        largest = float(np.abs(form.scale).max()) * most + float(np.abs(form.offset).max())
+        step = max(largest / 2**HEADROOM_BITS, float(np.abs(form.scale).max()) / LARGEST_MULTIPLIER)
+        last = self._aligned(name, self.made[name], step)
+        if last != self.vertices[-1].name:
+            raise AssertionError("the output is not the last vertex")
+
+
+def _on_pixels(node: Conv | Linear, form: Form) -> tuple[Array, Array, bool]:
+    """A first layer's weight on raw pixels, the constant that remains, whether all scale alike."""
+    if isinstance(node, Conv):
+        per_group = node.weight.shape[1]
+        group = np.arange(len(node.weight)) * node.groups // len(node.weight)
+        channel = group[:, None] * per_group + np.arange(per_group)
+        scale, offset = (v[channel][:, :, None, None] for v in (form.scale, form.offset))
+    else:
+        scale, offset = form.scale[None], form.offset[None]
+    constant = (node.weight * offset).reshape(len(node.weight), -1).sum(1)
+    return node.weight * scale, constant, not np.ptp(form.scale)
+
+
+def _importance(node: Conv | Linear, inputs: Array) -> Array | None:
+    """The mean square of each input, in the shape of a weight of one output channel."""
+    if isinstance(node, Linear):
+        found: Array = (inputs.astype(np.float32) ** 2).mean(0)
+        return found
+    if node.groups > 1:
+        return None
+    squares: Array = (inputs.astype(np.float32) ** 2).mean((0, 2, 3))
+    return squares[:, None, None]
+
+
+def _rows(values: Array, like: Array) -> Array:
+    return values.reshape(-1, *[1] * (like.ndim - 1))

@@ -1,0 +1,182 @@
+/* A convolution of spikes with stride 1, column by column: the spikes of one input column touch the
+ * KW output pixels whose patches hold it.  The sums of these pixels stay in registers; each spike
+ * adds KW neighbouring vectors of weights, and when the sweep moves on the oldest pixel is done.
+ *
+ * As in event_conv.h, up to ROWS8 rows are added as bytes before they are added to 16-bit sums, and
+ * even lanes hold the first half of a vector's channels.  Weights are [tile][ky][c][slot][lane]: slot
+ * j belongs to the pixel that sees the column at kx = KW - 1 - j, so that slot 0 is done next.
+ *
+ * Defined around this text: as for event_conv.h.  SUMS is 16. */
+
+#define WIDTH (TILE * LANES)
+#define ROW (KW * WIDTH)
+
+#if defined(S3NN_VECTORS)
+
+typedef struct {
+    BYTES bytes[TILE];
+    HALVES even[TILE], odd[TILE];
+} NAME(slot);
+
+static inline void NAME(clear)(NAME(slot) *slot)
+{
+    S3NN_UNROLL for (int t = 0; t < TILE; ++t) {
+        slot->bytes[t] = (BYTES){0};
+        slot->even[t] = slot->odd[t] = (HALVES){0};
+    }
+}
+
+static inline void NAME(widen)(NAME(slot) *slot)
+{
+    S3NN_UNROLL for (int t = 0; t < TILE; ++t) {
+        const HALVES pairs = (HALVES)slot->bytes[t];
+        slot->even[t] += (HALVES)(pairs << 8) >> 8;
+        slot->odd[t] += pairs >> 8;
+        slot->bytes[t] = (BYTES){0};
+    }
+}
+
+static inline void NAME(add)(NAME(slot) *slot, const int8_t *weights)
+{
+    const BYTES *row = (const BYTES *)weights;
+    S3NN_UNROLL for (int t = 0; t < TILE; ++t)
+        slot->bytes[t] += row[t];
+}
+
+static inline void NAME(sums)(const NAME(slot) *slot, int16_t *sums)
+{
+    S3NN_UNROLL for (int t = 0; t < TILE; ++t) {
+        memcpy(sums + t * LANES, &slot->even[t], LANES);
+        memcpy(sums + t * LANES + LANES / 2, &slot->odd[t], LANES);
+    }
+}
+
+#else
+
+typedef struct {
+    int16_t lanes[WIDTH];
+} NAME(slot);
+
+static inline void NAME(clear)(NAME(slot) *slot) { memset(slot, 0, sizeof *slot); }
+
+static inline void NAME(widen)(NAME(slot) *slot) { (void)slot; }
+
+static inline void NAME(add)(NAME(slot) *slot, const int8_t *weights)
+{
+    for (uint32_t c = 0; c < WIDTH; ++c)
+        slot->lanes[c] = (int16_t)(slot->lanes[c] + weights[c]);
+}
+
+static inline void NAME(sums)(const NAME(slot) *slot, int16_t *sums)
+{
+    for (uint32_t c = 0; c < WIDTH; ++c) {
+        const uint32_t within = c % LANES;
+        sums[c - within + within / 2u + (within % 2u) * (LANES / 2u)] = slot->lanes[c];
+    }
+}
+
+#endif
+
+static inline void NAME(finish)(NAME(slot) *slot, uint32_t tile, uint32_t pixel, void *out)
+{
+    NAME(widen)(slot);
+#if defined(S3NN_VECTORS) && FIRES && OUT_C % LANES == 0 && LANES >= 32
+    uint32_t *map = (uint32_t *)out + pixel * OUT_WORDS + tile * (WIDTH / 32);
+    S3NN_UNROLL for (int t = 0; t < TILE; ++t) {
+        const HALVES *limits = (const HALVES *)(NAME(thresholds) + tile * WIDTH + t * LANES);
+#if LANES == 64
+        map[2 * t] = BITS(slot->even[t] > limits[0]);
+        map[2 * t + 1] = BITS(slot->odd[t] > limits[1]);
+#else
+        map[t] = BITS(slot->even[t] > limits[0]) | BITS(slot->odd[t] > limits[1]) << 16;
+#endif
+    }
+#else
+    S3NN_ALIGNED int16_t sums[WIDTH];
+    NAME(sums)(slot, sums);
+    const uint32_t first = tile * WIDTH;
+    const uint32_t left = OUT_C - first < WIDTH ? OUT_C - first : WIDTH;
+#if FIRES
+    uint32_t *map = (uint32_t *)out + pixel * OUT_WORDS;
+    for (uint32_t c = 0; c < left; ++c) {
+        const uint32_t fires = sums[c] > NAME(thresholds)[first + c];
+        map[(first + c) / 32u] |= fires << ((first + c) % 32u);
+    }
+#else
+    int32_t *values = (int32_t *)out + pixel * OUT_C + first;
+    for (uint32_t c = 0; c < left; ++c)
+        values[c] = sums[c] * NAME(scales)[first + c] + NAME(offsets)[first + c];
+#endif
+#endif
+}
+
+/* One output row of one tile.  entries[ky] and starts[ky] are the lists of the input rows. */
+static inline void NAME(row)(const uint16_t *const *entries, const uint16_t *const *starts,
+                             uint32_t first_row, uint32_t end_row, uint32_t tile, uint32_t first_pixel,
+                             void *out)
+{
+    NAME(slot) slots[KW];
+    S3NN_UNROLL for (int j = 0; j < KW; ++j)
+        NAME(clear)(&slots[j]);
+    uint32_t room = ROWS8;
+    for (int32_t x = -PX; x < IN_W + PX; ++x) {
+        if (x >= 0 && x < IN_W) {
+            const int32_t shift = x * IN_C;
+            for (uint32_t ky = first_row; ky < end_row; ++ky) {
+                const uint16_t *entry = entries[ky] + starts[ky][x];
+                const uint16_t *last = entries[ky] + starts[ky][x + 1];
+                const int8_t *weights = NAME(weights) + (tile * KH + ky) * (IN_C * ROW);
+                while (entry < last) {
+                    const uint16_t *stop = last - entry > (int32_t)room ? entry + room : last;
+                    room -= (uint32_t)(stop - entry);
+                    for (; entry < stop; ++entry) {
+                        const int8_t *row = weights + ((int32_t)*entry - shift) * ROW;
+                        S3NN_UNROLL for (int j = 0; j < KW; ++j)
+                            NAME(add)(&slots[j], row + j * WIDTH);
+                    }
+                    if (!room) {
+                        S3NN_UNROLL for (int j = 0; j < KW; ++j)
+                            NAME(widen)(&slots[j]);
+                        room = ROWS8;
+                    }
+                }
+            }
+        }
+        const int32_t done = x + PX - (KW - 1);
+        if (done >= 0)
+            NAME(finish)(&slots[0], tile, first_pixel + (uint32_t)done, out);
+        S3NN_UNROLL for (int j = 0; j + 1 < KW; ++j)
+            slots[j] = slots[j + 1];
+        NAME(clear)(&slots[KW - 1]);
+    }
+}
+
+static void NAME(run)(const uint32_t *map, void *out, void *scratch)
+{
+    uint16_t *lists = (uint16_t *)scratch;
+    const uint32_t row_size = S3NN_LIST_SIZE(IN_W, IN_C);
+#if FIRES
+    memset(out, 0, sizeof(uint32_t) * OUT_H * OUT_W * OUT_WORDS);
+#endif
+    uint32_t listed = 0; /* rows that are lists already; row y lies in slot y % KH */
+    for (uint32_t oy = 0; oy < OUT_H; ++oy) {
+        const int32_t top = (int32_t)oy - PY;
+        const uint16_t *entries[KH], *starts[KH];
+        const uint32_t first_row = S3NN_CLAMP(-top, KH), end_row = S3NN_CLAMP(IN_H - top, KH);
+        for (uint32_t ky = first_row; ky < end_row; ++ky) {
+            const uint32_t y = (uint32_t)(top + (int32_t)ky);
+            uint16_t *slot = lists + (y % KH) * row_size;
+            starts[ky] = slot;
+            entries[ky] = slot + IN_W + 1;
+            if (y >= listed) {
+                s3nn_list_row(map + y * IN_W * IN_WORDS, slot + IN_W + 1, slot, IN_W, IN_WORDS, IN_C);
+                listed = y + 1u;
+            }
+        }
+        for (uint32_t tile = 0; tile < TILES; ++tile)
+            NAME(row)(entries, starts, first_row, end_row, tile, oy * OUT_W, out);
+    }
+}
+
+#undef WIDTH
+#undef ROW
