@@ -74,6 +74,8 @@ class Vertex:
 class Graph:
     """Vertices in the order they run, the image first and the logits last.
 
+    ``step`` is what one unit of the output stands for: 1 in a graph of real numbers.
+
     >>> from s3nn.graph.nodes import Fire, Image
     >>> image, fire = Image((1, 2, 2)), Fire(np.array([7]))
     >>> graph = Graph((Vertex("image", image), Vertex("fire", fire, ("image",))))
@@ -84,6 +86,7 @@ class Graph:
     """
 
     vertices: tuple[Vertex, ...]
+    step: float = 1.0
 
     @cached_property
     def _by_name(self) -> Mapping[str, Vertex]:

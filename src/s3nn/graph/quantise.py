@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -63,12 +64,32 @@ def quantise(graph: Graph, bits: int, images: Array) -> Graph:
 
     What cannot be done in integers is an ``UnsupportedError``, as is a sum that may overflow.
     """
+    return quantised(graph, bits, images).integer
+
+
+@dataclass(frozen=True, eq=False)
+class Quantised:
+    """A graph of real numbers, neurons in front of its pools, beside the integers that stand for it.
+
+    A potential or count ``name`` of ``real`` is ``forms[name]`` of the integers of ``made[name]``.
+    """
+
+    real: Graph
+    integer: Graph
+    forms: Mapping[str, Form]
+    made: Mapping[str, str]
+
+
+def quantised(graph: Graph, bits: int, images: Array) -> Quantised:
+    """``quantise``, with what each integer stands for."""
     check_bits(bits)
     if not len(images):
         raise UsageError("quantising needs at least one image to calibrate with")
-    integer = _Quantiser(fire_before_pools(graph), bits, images).run()
+    real = fire_before_pools(graph)
+    quantiser = _Quantiser(real, bits, images)
+    integer = quantiser.run()
     check_int32(integer)
-    return integer
+    return Quantised(real, integer, quantiser.forms, quantiser.made)
 
 
 def fire_before_pools(graph: Graph) -> Graph:
@@ -119,8 +140,8 @@ class _Quantiser:
             self.real[vertex.name] = value
             self._take(vertex)
             self._forget(vertex)
-        self._align_output()
-        return Graph(tuple(self.vertices))
+        step = self._align_output()
+        return Graph(tuple(self.vertices), step)
 
     def _append(self, name: str, node: Node, *inputs: str) -> str:
         self.vertices.append(Vertex(name, node, inputs))
@@ -337,7 +358,7 @@ class _Quantiser:
         )
         return self._append(f"{before}.aligned", node, source)
 
-    def _align_output(self) -> None:
+    def _align_output(self) -> float:
         """Logits are compared with each other: all have one step."""
         name = self.graph.output.name
         form = self.forms.get(name) or self._unit(name)
@@ -347,6 +368,7 @@ class _Quantiser:
         last = self._aligned(name, self.made[name], step)
         if last != self.vertices[-1].name:
             raise AssertionError("the output is not the last vertex")
+        return step
 
 
 def _on_pixels(node: Conv | Linear, form: Form) -> tuple[Array, Array, bool]:
