@@ -23,7 +23,10 @@ BLOCK = re.compile(r"(<!-- table: (?P<study>\S+) -->\n).*?(<!-- end -->)", re.DO
 
 def table(study: str) -> str:
     tree = json.loads((ROOT / study / "result.json").read_text(encoding="utf-8"))
-    body = steps(tree) if "rounds" in tree else rows(Result.from_json(tree))
+    if "sweep" in tree:
+        body = engines(tree)
+    else:
+        body = steps(tree) if "rounds" in tree else rows(Result.from_json(tree))
     return f"{body.strip()}\n\n`{tree['command']}`\n"
 
 
@@ -55,6 +58,19 @@ def steps(tree: dict[str, Any]) -> str:
         time = f"{row['median_ms']:.0f} | {row['ratio_to_relu']:.2f}"
         lines.append(f"| {row['name']} | {time} | {memory:.2f} |")
     what = f"{tree['what'][0].upper()}{tree['what'][1:]}; {section['threads']} threads"
+    return "\n".join([f"{what}, {tree['host']['cpu']}.", "", *lines])
+
+
+def engines(tree: dict[str, Any]) -> str:
+    """Latencies of an inference benchmark on one thread, batch 1."""
+    alone = [row for row in tree["rows"] if row["threads"] == 1 and row["batch"] == 1]
+    lines = ["| engine | µs an image | of the fastest int8 | accuracy |", "|---|---:|---:|---:|"]
+    for row in sorted(alone, key=lambda row: row["latency_us"]):
+        part = row["ratio_to_fastest_int8"]
+        of_int8 = "–" if part is None else f"{part:.2f}"
+        accuracy = f"{100 * row['accuracy']:.2f} %"
+        lines.append(f"| {row['engine']} | {row['latency_us']:.0f} | {of_int8} | {accuracy} |")
+    what = f"{tree['what'][0].upper()}{tree['what'][1:]}; batch 1, one thread"
     return "\n".join([f"{what}, {tree['host']['cpu']}.", "", *lines])
 
 

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from torch import nn
 
 # Small tensors: a second thread costs more than it brings, and xdist fills the other cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -16,3 +21,24 @@ def _seed() -> None:
     # Tests of the rooms without torch must not load it.
     if "torch" in sys.modules:
         sys.modules["torch"].manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def randomised() -> Callable[[nn.Module], nn.Module]:
+    """A network as it might be after training: in eval mode and double precision, every batch-norm
+    with statistics of its own and gains of which half are negative and the first is zero.
+    """
+    import torch
+    from torch.nn.modules.batchnorm import _BatchNorm
+
+    def change(network: nn.Module) -> nn.Module:
+        with torch.no_grad():
+            for norm in (m for m in network.modules() if isinstance(m, _BatchNorm)):
+                norm.running_mean.normal_()
+                norm.running_var.uniform_(0.5, 2)
+                norm.weight.normal_()
+                norm.bias.normal_()
+                norm.weight[0] = 0
+        return network.double().eval()
+
+    return change

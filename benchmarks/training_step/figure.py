@@ -28,7 +28,7 @@ def step_cost(tree: dict[str, Any]) -> str:
         times.tick_params(axis="y", labelcolor=INK.placeholder)
         times.set_ylim(len(names) - 0.45, -0.55)
 
-    return _alone(draw(tree["what"], WIDTH, AROUND + ROW_HEIGHT * len(names), paint))
+    return alone(draw(tree["what"], WIDTH, AROUND + ROW_HEIGHT * len(names), paint))
 
 
 def _times(axes: Axes, tree: dict[str, Any], names: list[str]) -> None:
@@ -93,7 +93,7 @@ def _tone(name: str) -> Tone:
     return OURS
 
 
-def _alone(svg: str) -> str:
+def alone(svg: str) -> str:
     """A figure of a page as a file of its own: with a name space, a ground and plain colours."""
     svg = re.sub(r"var\([^,()]+, ([^()]+)\)", r"\1", svg)
     ground = f'<rect width="100%" height="100%" fill="{PAPER.light}"/>'

@@ -9,6 +9,8 @@
     counts = s3nn.count(trained.network, batches)   # exact operations
     energy = s3nn.price(counts, s3nn.PRICE_LISTS["float32_45nm"])
 
+    program = s3nn.compile(trained)                 # C for this machine: program(uint8 images)
+
     spiking = s3nn.spikify(my_relu_network)         # a network of your own
 
 Names are imported when they are first asked for: ``import s3nn`` loads no torch.
@@ -27,8 +29,11 @@ if TYPE_CHECKING:
     from s3nn.energy import PRICE_LISTS, Counts, Energy, count, lint, price, rivals
     from s3nn.errors import S3nnError, TrainingError, UnsupportedError, UsageError
     from s3nn.experiment.compare import compare
+    from s3nn.experiment.compiled import compile
     from s3nn.experiment.train import train
     from s3nn.experiment.trained import Trained, open_run
+    from s3nn.graph.lower import lower
+    from s3nn.graph.quantise import quantise
     from s3nn.graph.trace import trace
     from s3nn.models import Parts, SpikingModel
     from s3nn.neurons import Neuron, make_neuron
@@ -57,8 +62,11 @@ _HOME = {
     "UsageError": "errors",
     "build_model": "training.build",
     "compare": "experiment.compare",
+    "compile": "experiment.compiled",
     "count": "energy",
     "find_recipe": "recipes",
+    "lower": "graph.lower",
+    "quantise": "graph.quantise",
     "lint": "energy",
     "load": "data",
     "make_neuron": "neurons",
@@ -91,13 +99,16 @@ __all__ = [
     "UsageError",
     "build_model",
     "compare",
+    "compile",
     "count",
     "find_recipe",
     "lint",
     "load",
+    "lower",
     "make_neuron",
     "open_run",
     "price",
+    "quantise",
     "rivals",
     "spike",
     "spikify",

@@ -18,6 +18,7 @@ def _lazy(module: str, function: str) -> Command:
 COMMANDS: dict[str, Command] = {
     "train": _lazy("training", "train"),
     "compare": _lazy("training", "compare"),
+    "compile": _lazy("compiling", "compile_run"),
     "eval": _lazy("using", "evaluate"),
     "predict": _lazy("using", "predict"),
     "energy": _lazy("accounting", "energy"),

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
 from s3nn.commands.flags import parse
 from s3nn.errors import UsageError
+
+if TYPE_CHECKING:
+    from s3nn.experiment.trained import Trained
+    from s3nn.runtime.engine import Program
 
 
 @dataclass(frozen=True)
@@ -19,6 +23,12 @@ class EvalFlags:
     run: Annotated[Path, tyro.conf.Positional]
     """A run folder."""
     split: Literal["train", "validation", "test"] = "test"
+    compiled: bool = False
+    """Of the network as compiled C."""
+    bits: Literal[8, 6, 4, 2] = 8
+    """Of a hidden layer's weights in compiled form."""
+    threads: int = 1
+    """That the compiled network runs on."""
 
 
 @dataclass(frozen=True)
@@ -33,20 +43,31 @@ class PredictFlags:
     """Scale images of another size, and turn colours to what the network takes."""
     top: int = 3
     """How many classes to name."""
+    compiled: bool = False
+    """By the network as compiled C."""
+    bits: Literal[8, 6, 4, 2] = 8
+    """Of a hidden layer's weights in compiled form."""
 
 
 def evaluate(words: list[str]) -> None:
     flags = parse(EvalFlags, "eval", words)
-    from s3nn.data.batches import Batches
-    from s3nn.experiment.observe import logits_of
     from s3nn.experiment.trained import open_run
 
     trained = open_run(flags.run)
     split = getattr(trained.data(), flags.split)
-    batches = Batches(split, batch_size=500, mean=trained.mean, std=trained.std)
-    logits, labels = logits_of(trained.network, batches)
-    right = int((logits.argmax(1) == labels).sum())
-    print(f"{100 * right / len(labels):.2f} % of {len(labels)} {flags.split} images")
+    if flags.compiled:
+        program = compile_trained(trained, flags.bits, flags.threads)
+        right = int((program(split.images.numpy()).argmax(1) == split.labels.numpy()).sum())
+        accuracy, how = right / len(split), f", compiled with {flags.bits} bits"
+    else:
+        accuracy, how = trained.accuracy(split), ""
+    print(f"{100 * accuracy:.2f} % of {len(split)} {flags.split} images{how}")
+
+
+def compile_trained(trained: Trained, bits: int, threads: int = 1) -> Program:
+    from s3nn.experiment.compiled import compile
+
+    return compile(trained, bits=bits, threads=threads)
 
 
 def predict(words: list[str]) -> None:
@@ -59,8 +80,14 @@ def predict(words: list[str]) -> None:
     from s3nn.experiment.trained import open_run
 
     trained = open_run(flags.run)
-    images = [read_image(path, trained.shape, resize=flags.resize) for path in flags.images]
-    probabilities = trained.predict(torch.stack(images))
+    images = torch.stack(
+        [read_image(path, trained.shape, resize=flags.resize) for path in flags.images]
+    )
+    if flags.compiled:
+        program = compile_trained(trained, flags.bits)
+        probabilities = (torch.from_numpy(program(images.numpy())) * program.step).softmax(1)
+    else:
+        probabilities = trained.predict(images)
     top = min(flags.top, len(trained.classes))
     for path, row in zip(flags.images, probabilities, strict=True):
         best = row.topk(top)

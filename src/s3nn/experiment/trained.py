@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from s3nn.config import Run
-from s3nn.data import DataSet, load
+from s3nn.data import Batches, DataSet, Split, load
 from s3nn.data.base import Shape
 from s3nn.data.batches import normalise
 from s3nn.errors import RunFolderError
+from s3nn.experiment.observe import logits_of
 from s3nn.training.build import build_model
 from s3nn.training.folder import describe, read_weights
 
@@ -36,6 +37,12 @@ class Trained:
                 self.network(normalise(images, self.mean, self.std)).float().softmax(1)
             )
         return probabilities
+
+    def accuracy(self, split: Split) -> float:
+        """The share of a split's images that it names right."""
+        batches = Batches(split, batch_size=500, mean=self.mean, std=self.std)
+        logits, labels = logits_of(self.network, batches)
+        return int((logits.argmax(1) == labels).sum()) / len(labels)
 
     def data(self) -> DataSet:
         """The data set it was trained on; an error if what is found now has another content."""

@@ -18,6 +18,7 @@ from s3nn.graph.nodes import (
     Flatten,
     Image,
     Linear,
+    Spikes,
     SumPool,
 )
 
@@ -81,7 +82,7 @@ def check_int32(graph: Graph) -> dict[str, Bound]:
 
 def _bound(graph: Graph, vertex: Vertex, inputs: list[Bound]) -> Bound:
     spec, node = graph.specs[vertex.name], vertex.node
-    if spec.edge is Edge.SPIKE and isinstance(node, Fire):
+    if spec.edge is Edge.SPIKE and isinstance(node, (Fire, Spikes)):
         return _constant(spec.channels, 0, 1)
     match node:
         case Image():
@@ -102,8 +103,12 @@ def _bound(graph: Graph, vertex: Vertex, inputs: list[Bound]) -> Bound:
             pixels = spec.channels // len(inputs[0].least)
             return _each(inputs[0], lambda values: np.repeat(values, pixels))
     if type(node) is SumPool:
-        most = int(node.sizes(graph.specs[vertex.inputs[0]].shape).max())
-        return _each(inputs[0], lambda values: values * most)
+        sizes = node.sizes(graph.specs[vertex.inputs[0]].shape)
+        fewest, most = int(sizes.min()), int(sizes.max())
+        least, largest = inputs[0].least, inputs[0].largest
+        return Bound(
+            np.minimum(least * fewest, least * most), np.maximum(largest * fewest, largest * most)
+        )
     return inputs[0]  # the largest or the mean of what comes in
 
 

@@ -77,6 +77,23 @@ def nearest(weight: Array, bits: int, importance: Array | None = None) -> Levels
     return Levels(levels.astype(_holding(largest)).reshape(weight.shape), best)
 
 
+def fitting(weight: Array, found: Levels, most: int) -> Levels:
+    """``found``, on a coarser step in the channels where a sum of 0s and 1s may exceed ``most``.
+
+    >>> fitting(np.array([[3.0, 3.0]]), nearest(np.array([[3.0, 3.0]]), bits=8), most=101).levels
+    array([[50, 50]], dtype=int8)
+    """
+    rows = found.levels.reshape(len(weight), -1).astype(np.int64)
+    sums = np.maximum(np.maximum(rows, 0).sum(1), np.maximum(-rows, 0).sum(1))
+    # Rounding may add half a level a weight, that it must not.
+    room = most - 0.5 * np.count_nonzero(rows, axis=1)
+    step = found.step * np.where(sums > most, sums / np.maximum(room, 1), 1.0)
+    if np.array_equal(step, found.step):
+        return found
+    levels = np.rint(weight / _rows(step, weight)).astype(found.levels.dtype)
+    return Levels(levels, step)
+
+
 def _holding(largest: float) -> type[np.signedinteger[Any]]:
     return np.int8 if largest <= LARGEST[8] else np.int16
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Sequence
+from contextlib import redirect_stderr
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,7 @@ from torch import Tensor, fx, nn
 from torch.fx.passes.shape_prop import ShapeProp
 
 from s3nn.clock import Scan
-from s3nn.errors import UnsupportedError
+from s3nn.errors import UnsupportedError, UsageError
 from s3nn.graph.ir import Array, Graph, Node, Vertex
 from s3nn.graph.nodes import (
     Add,
@@ -25,7 +27,7 @@ from s3nn.graph.nodes import (
     MaxPool,
     MeanPool,
 )
-from s3nn.graph.trace import Site, traced
+from s3nn.graph.trace import Site, Traced, called, evaluating, traced
 from s3nn.neurons.fire import Fire as FireNeuron
 from s3nn.synapses import SynapticConv2d, SynapticLinear
 from s3nn.synapses.binary import Binary
@@ -51,10 +53,40 @@ def lower(
     ['Image', 'Affine', 'Flatten', 'Linear', 'Affine', 'Fire']
     """
     shape = tuple(input_shape)
-    found = traced(model)
+    with evaluating(model), torch.no_grad():
+        found = traced(model)
+        _note_shapes(found, model, shape)
+        return _lowered(found, model, shape, mean, std)
+
+
+class _Shapes(ShapeProp):
+    """Notes tensors' shapes as torch.fx does, and what is computed from them: ``x.size(0)``."""
+
+    def run_node(self, n: fx.Node) -> Any:
+        found = super().run_node(n)
+        if not isinstance(found, Tensor):
+            n.meta["size"] = found
+        return found
+
+
+def _note_shapes(found: Traced, model: nn.Module, shape: tuple[int, ...]) -> None:
     probe = torch.zeros(1, *shape, dtype=next(model.parameters()).dtype)
-    with torch.no_grad():
-        ShapeProp(found.graph_module.eval()).propagate(probe)
+    try:
+        with redirect_stderr(io.StringIO()):  # torch.fx prints a traceback of what it raises
+            _Shapes(found.graph_module).propagate(probe)
+    except Exception as error:
+        raise UsageError(
+            f"{type(model).__name__} does not take images {shape}: {error.__cause__ or error}"
+        ) from error
+
+
+def _lowered(
+    found: Traced,
+    model: nn.Module,
+    shape: tuple[int, ...],
+    mean: Sequence[float],
+    std: Sequence[float],
+) -> Graph:
     spread, middle = (np.broadcast_to(np.asarray(v, np.float64), shape[:1]) for v in (std, mean))
     vertices = [
         Vertex(IMAGE, Image(shape)),
@@ -121,7 +153,7 @@ def _parts(node: fx.Node, site: Site, module: nn.Module | None) -> list[tuple[st
             return [("", MaxPool(*_window(node, site, module)))]
         case "avg_pool", _:
             return _mean(node, site, module)
-        case "add", _ if len(node.all_input_nodes) == 2 and "sub" not in site.name:
+        case "add", _ if len(site.inputs) == 2 and _tensors(node) and "sub" not in called(node):
             if node.kwargs.get("alpha", 1) == 1:
                 return [("", Add())]
         case "reshape" | "repeat", _:
@@ -133,6 +165,11 @@ _INSTEAD = (
     "a graph has convolutions in two dimensions, linear layers, batch-norms, fire neurons, max and "
     "mean pools, sums of two, flattening and repeated channels: build the layer from these"
 )
+
+
+def _tensors(node: fx.Node) -> bool:
+    """Whether all that a node reads are values of the network, none of them a parameter."""
+    return all(n.op != "get_attr" for n in node.all_input_nodes)
 
 
 def _array(tensor: Tensor) -> Array:
@@ -243,7 +280,7 @@ def _option(node: fx.Node, position: int, name: str, default: Any) -> Any:
 
 def _window(node: fx.Node, site: Site, module: nn.Module | None) -> tuple[Any, ...]:
     """kernel, stride, padding, ceil of a pool, module or function."""
-    if "adaptive" in (type(module).__name__ if module is not None else site.name).lower():
+    if "adaptive" in (type(module).__name__ if module is not None else called(node)).lower():
         return _adaptive(node, site)
     if module is not None:
         kernel, stride, padding, ceil = (
@@ -266,11 +303,16 @@ def _window(node: fx.Node, site: Site, module: nn.Module | None) -> tuple[Any, .
 
 
 def _mean(node: fx.Node, site: Site, module: nn.Module | None) -> list[tuple[str, Node]]:
-    if site.name.endswith(("mean", "sum")):
+    if module is None and called(node) in ("mean", "sum"):
         return _mean_of_all(node, site)
     window = _window(node, site, module)
     padded = len(window) > 2 and window[2] != (0, 0)
-    if padded or getattr(module, "divisor_override", None) is not None:
+    divisor = (
+        getattr(module, "divisor_override", None)
+        if module is not None or "adaptive" in called(node)
+        else _option(node, 6, "divisor_override", None)
+    )
+    if padded or divisor is not None:
         raise UnsupportedError(
             "lowering a mean pool with padding or a divisor of its own",
             f"layer {site.name}",
@@ -282,12 +324,9 @@ def _mean(node: fx.Node, site: Site, module: nn.Module | None) -> list[tuple[str
 def _mean_of_all(node: fx.Node, site: Site) -> list[tuple[str, Node]]:
     """``x.mean((2, 3))``, with or without keeping the axes."""
     before, after = _sides(node), tuple(node.meta["tensor_meta"].shape)
-    if (
-        site.name.endswith("sum")
-        or len(before) != 4
-        or after[:2] != before[:2]
-        or np.prod(after[2:]) != 1
-    ):
+    axes = _option(node, 1, "dim", ())
+    axes = {int(axis) % len(before) for axis in (axes if isinstance(axes, Sequence) else (axes,))}
+    if called(node) == "sum" or len(before) != 4 or axes != {2, 3}:
         raise UnsupportedError(
             f"lowering a sum, or a mean from {before} to {after}",
             f"layer {site.name}",
@@ -329,7 +368,7 @@ def _apply(node: fx.Node, module: nn.Module | None) -> Callable[[Tensor], Tensor
         tensor = node.all_input_nodes[0]
         args, kwargs = fx.node.map_arg(
             (node.args, node.kwargs),
-            lambda n: x if n is tensor else n.meta.get("tensor_meta", n),
+            lambda n: x if n is tensor else n.meta.get("size", n),
         )
         called: Any = node.target
         found: Tensor = (

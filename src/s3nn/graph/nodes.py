@@ -41,6 +41,20 @@ class Image(Node):
         return x
 
 
+@dataclass(frozen=True)
+class Spikes(Node):
+    """A map of spikes (C, H, W), 0 or 1 each, as input: for a layer on its own."""
+
+    shape: tuple[int, ...]
+
+    def infer(self, *inputs: Spec) -> Spec:
+        return Spec(self.shape, Edge.SPIKE)
+
+    def run(self, *inputs: Array) -> Array:
+        (x,) = inputs
+        return x
+
+
 @dataclass(frozen=True, eq=False)
 class Affine(Node):
     """y_c = scale_c x_c + offset_c: a batch-norm in eval mode, a bias, a normalisation."""

@@ -10,7 +10,7 @@ import numpy as np
 from s3nn.errors import UnsupportedError, UsageError
 from s3nn.graph.bounds import INT32, bounds, check_int32
 from s3nn.graph.ir import Array, Edge, Graph, Node, Vertex
-from s3nn.graph.levels import Levels, check_bits, nearest, on_grid
+from s3nn.graph.levels import Levels, check_bits, fitting, nearest, on_grid
 from s3nn.graph.nodes import (
     Add,
     Affine,
@@ -27,6 +27,7 @@ from s3nn.graph.nodes import (
     SumPool,
 )
 
+INT16 = 2**15 - 1  # sums that fit are added twice as fast
 ENDS_BITS = 8  # the first layer and the read-out are never coarser
 # A spike that the first layer gets wrong is followed by more in every layer behind it.  Where the
 # first layer is small, its weights have more bits: as many as 32-bit sums allow.
@@ -69,7 +70,7 @@ def quantise(graph: Graph, bits: int, images: Array) -> Graph:
 
 @dataclass(frozen=True, eq=False)
 class Quantised:
-    """A graph of real numbers, neurons in front of its pools, beside the integers that stand for it.
+    """A graph of real numbers, neurons in front of its pools, beside the integers for it.
 
     A potential or count ``name`` of ``real`` is ``forms[name]`` of the integers of ``made[name]``.
     """
@@ -149,6 +150,13 @@ class _Quantiser:
         self.values[name] = node.run(*given)
         return name
 
+    def _derive(self, name: str, node: Node, source: str) -> str:
+        """``_append`` for what several vertices may ask for: the second one gets the first's."""
+        if all(vertex.name != name for vertex in self.vertices):
+            return self._append(name, node, source)
+        self.values[name] = node.run(self.values[source])
+        return name
+
     def _forget(self, vertex: Vertex) -> None:
         """Drop the values that no later vertex of the real graph needs."""
         order = [v.name for v in self.graph]
@@ -180,12 +188,13 @@ class _Quantiser:
             case Fire():
                 self._fire(vertex, node, sources[0])
             case Add():
+                step = self._counts(vertex) or self.sum_step
                 aligned = [
-                    self._aligned(source, made, self.sum_step)
+                    self._aligned(source, made, step)
                     for source, made in zip(vertex.inputs, sources, strict=True)
                 ]
                 self.made[name] = self._append(name, node, *aligned)
-                self.forms[name] = self._constant(name, self.sum_step)
+                self.forms[name] = self._constant(name, step)
             case Channels():
                 self.made[name] = self._append(name, node, *sources)
                 if vertex.inputs[0] in self.forms:
@@ -207,6 +216,14 @@ class _Quantiser:
 
     def _unit(self, name: str) -> Form:
         return self._constant(name, 1.0)
+
+    def _counts(self, vertex: Vertex) -> float | None:
+        """The step of all inputs of a vertex, if they are counts of spikes and have the same."""
+        if self.graph.specs[vertex.name].edge is not Edge.COUNT:
+            return None
+        forms = [self.forms.get(name) or self._unit(name) for name in vertex.inputs]
+        steps = {float(step) for form in forms for step in form.scale}
+        return steps.pop() if len(steps) == 1 else None
 
     def _pixels(self, name: str) -> bool:
         """Whether the vertex is the image, normalised, picked from or flattened at most."""
@@ -250,16 +267,44 @@ class _Quantiser:
         """
         form = self.forms[vertex.inputs[0]]
         weight, taps, same = _on_pixels(node, form)
-        grid = node.grid * abs(form.scale[0]) if node.grid is not None and same else None
+        summed = self._summed(vertex.name)
+        gridded = node.grid is not None and same and not summed
+        grid = node.grid * abs(form.scale[0]) if gridded else None
         levels = on_grid(weight, grid, wide=True) if grid is not None else None
         levels = levels or nearest(weight, self._image_bits(vertex.name, weight))
+        if summed:
+            levels = self._in_sum_steps(vertex, weight, levels)
         turned = self._turned(vertex)
         integer = replace(node, weight=_rows(turned, levels.levels) * levels.levels, grid=None)
         if isinstance(integer, Conv) and any(integer.padding):
-            fill = np.clip(np.rint(-form.offset / form.scale), 0, 255).astype(np.int64)
-            integer = replace(integer, fill=fill)
+            integer = replace(integer, fill=_fill(vertex.name, form))
         self.made[vertex.name] = self._append(vertex.name, integer, source)
         self.forms[vertex.name] = Form(levels.step * turned, taps)
+
+    def _summed(self, name: str) -> bool:
+        """Whether the vertex's potential is a term of a sum."""
+        passes = (Affine, Pool, Channels, Flatten)
+        return any(
+            isinstance(user.node, Add)
+            or (isinstance(user.node, passes) and self._summed(user.name))
+            for user in self.graph.users[name]
+        )
+
+    def _in_sum_steps(self, vertex: Vertex, weight: Array, levels: Levels) -> Levels:
+        """Levels whose step, times the batch-norm's gain, is a multiple of the step of sums.
+
+        A sum reads a pixel's potential times an integer.  Were the potential finer than the sum,
+        that would be zero.
+        """
+        users = self.graph.users[vertex.name]
+        gain = np.ones(len(weight))
+        if len(users) == 1 and isinstance(users[0].node, Affine):
+            gain = np.abs(users[0].node.scale)
+        unit = self.sum_step / np.where(gain > 0, gain, 1.0)
+        step = np.where(gain > 0, np.ceil(levels.step / unit) * unit, levels.step)
+        largest = np.iinfo(levels.levels.dtype).max
+        found = np.clip(np.rint(weight / _rows(step, weight)), -largest, largest)
+        return Levels(found.astype(levels.levels.dtype), step)
 
     def _image_bits(self, name: str, weight: Array) -> int:
         total = sum(self._weight(name).size for name in self.weighted)
@@ -279,8 +324,12 @@ class _Quantiser:
 
     def _levels(self, name: str, node: Conv | Linear, inputs: Array) -> Levels:
         found = on_grid(node.weight, node.grid) if node.grid is not None else None
+        if found is not None:
+            return found
         bits = max(self.bits, ENDS_BITS) if name == self.weighted[-1] else self.bits
-        return found or nearest(node.weight, bits, _importance(node, inputs))
+        found = nearest(node.weight, bits, _importance(node, inputs))
+        spikes = int(inputs.max(initial=1)) <= 1
+        return fitting(node.weight, found, INT16) if spikes else found
 
     def _turned(self, vertex: Vertex) -> Array:
         """-1 for the channels whose batch-norm, the only reader, scales by a negative number."""
@@ -345,7 +394,8 @@ class _Quantiser:
     def _turn(self, before: str, source: str, form: Form) -> tuple[str, Form]:
         signs = np.sign(form.scale)
         turn = Affine(signs.astype(np.int64), np.zeros(len(signs), np.int64))
-        return self._append(f"{before}.turned", turn, source), Form(form.scale * signs, form.offset)
+        turned = self._derive(f"{before}.turned", turn, source)
+        return turned, Form(form.scale * signs, form.offset)
 
     def _aligned(self, before: str, source: str, step: float) -> str:
         """The integer vertex that counts in ``step`` what the real vertex ``before`` holds."""
@@ -356,7 +406,7 @@ class _Quantiser:
             np.rint(form.scale / step).astype(np.int64),
             np.rint(form.offset / step).astype(np.int64),
         )
-        return self._append(f"{before}.aligned", node, source)
+        return self._derive(f"{before}.aligned", node, source)
 
     def _align_output(self) -> float:
         """Logits are compared with each other: all have one step."""
@@ -382,6 +432,19 @@ def _on_pixels(node: Conv | Linear, form: Form) -> tuple[Array, Array, bool]:
         scale, offset = form.scale[None], form.offset[None]
     constant = (node.weight * offset).reshape(len(node.weight), -1).sum(1)
     return node.weight * scale, constant, not np.ptp(form.scale)
+
+
+def _fill(name: str, form: Form) -> Array:
+    """The pixel a channel that normalises to zero, with which a convolution pads the image."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        fill = np.rint(-form.offset / form.scale)
+    if not np.all((fill >= 0) & (fill <= 255)):
+        raise UnsupportedError(
+            "padding an image whose normalised zero is no pixel, in integers",
+            f"layer {name}",
+            "use padding=0 in the first layer, or no batch-norm in front of it",
+        )
+    return fill.astype(np.int64)
 
 
 def _importance(node: Conv | Linear, inputs: Array) -> Array | None:

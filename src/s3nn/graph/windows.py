@@ -63,8 +63,9 @@ def matmul(a: Array, b: Array) -> Array:
     """
     if not np.issubdtype(b.dtype, np.integer):
         return a.astype(b.dtype, copy=False) @ b
-    largest = float(np.abs(a).max(initial=0)) if a.dtype != bool else 1.0
-    most = largest * float(np.abs(b.astype(np.int64)).sum(axis=-2).max(initial=0))
+    # Not np.abs of integers: the least one of a type has no positive counterpart in it.
+    largest = max(-int(a.min(initial=0)), int(a.max(initial=0)))
+    most = largest * float(np.abs(b.astype(np.float64)).sum(axis=-2).max(initial=0))
     if most >= 2**53:
         return a.astype(object) @ b.astype(object)
     kind = np.float32 if most < 2**24 else np.float64

@@ -15,17 +15,22 @@ from s3nn.graph.nodes import (
     Affine,
     Channels,
     Fire,
+    Flatten,
     MaxPool,
     Pool,
     RoundedMeanPool,
 )
 from s3nn.runtime.layout import (
     Tiling,
+    biased,
     dense_tiling,
     dense_weights,
     event_tiling,
     event_weights,
+    packed_weights,
+    packing,
     per_channel,
+    silent_words,
     sweep_tiling,
     sweep_weights,
 )
@@ -47,8 +52,8 @@ class Source:
 
 
 def emit(plan: Plan, name: str = "network", *, vectors: bool = True) -> Source:
-    """The C of a plan.  Without ``vectors``, weights are not padded to whole vectors: smaller, for
-    machines that have none.
+    """The C of a plan; without ``vectors`` it is for machines that have none, and smaller: weights
+    of 2 and 4 bits take no more than that, and are added several in a word.
     """
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
         raise UsageError(
@@ -94,7 +99,7 @@ class _Writer:
         )
 
     def _address(self, value: Value) -> str:
-        if value.kind is Kind.IMAGE:
+        if value.name == self.plan.image.name:
             return "image"
         if value.name == self.plan.output.name:
             return "logits"
@@ -112,19 +117,60 @@ class _Writer:
 
     def _convolution(self, number: int, step: Convolution) -> None:
         prefix = f"layer{number}"
-        tiling = self._tiling(step)
+        packed = not self.vectors and step.kernel is not Kernel.DENSE
+        sizes, parameters = (self._packed if packed else self._tiled)(prefix, step)
         text = [
             f"/* {step.vertex.name}: {_described(step)} */\n",
-            *(f"#define {key} {value}\n" for key, value in self._sizes(step, tiling).items()),
+            *(f"#define {key} {value}\n" for key, value in sizes.items()),
             f"#define NAME(part) {prefix}_##part\n",
-            *self._parameters(prefix, step, tiling),
-            kernel(f"{step.kernel}_conv"),
-            *(f"#undef {key}\n" for key in self._sizes(step, tiling)),
+            *parameters,
+            kernel("packed_conv" if packed else f"{step.kernel}_conv"),
+            *(f"#undef {key}\n" for key in sizes),
             "#undef NAME\n",
         ]
         self.layers.append("".join(text))
         source, target = self._address(step.inputs[0]), self._address(step.output)
         self.calls.append(f"{prefix}_run({source}, {target}, base);")
+
+    def _tiled(self, prefix: str, step: Convolution) -> tuple[dict[str, int | str], list[str]]:
+        """The sizes and arrays of a kernel that adds vectors, or reads all inputs."""
+        tiling, source = self._tiling(step), step.inputs[0]
+        bits = 8 * step.weight.dtype.itemsize
+        sizes: dict[str, int | str] = {
+            **_geometry(step), "LANES": tiling.lanes, "TILE": tiling.tile, "TILES": tiling.tiles,
+        }  # fmt: skip
+        if step.kernel is Kernel.DENSE:
+            sizes |= {
+                "PIXELS": min(PIXELS, step.output.width) if self.vectors else 1,
+                "WEIGHT_BITS": bits,
+                "FROM_IMAGE": int(source.kind is Kind.IMAGE),
+                "FROM_SPIKES": int(source.kind is Kind.SPIKES),
+            }
+        else:
+            lanes = tiling.lanes
+            sizes |= {
+                "SUMS": step.sums,
+                "ROWS8": step.rows8,
+                "BYTES": f"s3nn_byte{lanes}",
+                "HALVES": f"s3nn_half{lanes}",
+                "BITS": f"s3nn_bits{lanes}",
+            }
+        if step.kernel is Kernel.SWEEP:
+            sizes |= {"WIDE": int(step.wide), "MODULAR": f"s3nn_modular{tiling.lanes}"}
+        in_order = {
+            Kernel.DENSE: dense_weights,
+            Kernel.EVENT: event_weights,
+            Kernel.SWEEP: sweep_weights,
+        }[step.kernel]
+        weights = in_order(step.weight, tiling)
+        if step.kernel is Kernel.SWEEP and step.wide:
+            weights = biased(weights)
+        arrays = [self._array(f"{prefix}_weights", f"int{bits}_t", weights)]
+        if source.kind is Kind.IMAGE:
+            fill = np.zeros(source.channels, int) if step.fill is None else step.fill
+            arrays.append(self._array(f"{prefix}_fill", "int16_t", fill))
+        arrays += self._finish(prefix, step, tiling.channels)
+        return sizes, arrays
 
     def _tiling(self, step: Convolution) -> Tiling:
         channels = len(step.weight)
@@ -132,64 +178,38 @@ class _Writer:
             case Kernel.DENSE:
                 return dense_tiling(channels, self.vectors)
             case Kernel.SWEEP:
-                return sweep_tiling(channels, step.weight.shape[3], self.vectors)
-        return event_tiling(channels, self.vectors)
+                return sweep_tiling(channels, step.weight.shape[3])
+        return event_tiling(channels)
 
-    def _sizes(self, step: Convolution, tiling: Tiling) -> dict[str, int | str]:
-        source, out = step.inputs[0], step.output
-        high, wide = step.weight.shape[2:]
-        out_h = (source.height + 2 * step.padding[0] - high) // step.stride[0] + 1
-        out_w = (source.width + 2 * step.padding[1] - wide) // step.stride[1] + 1
+    def _packed(self, prefix: str, step: Convolution) -> tuple[dict[str, int | str], list[str]]:
+        """The same of the kernel that adds several weights in a word."""
+        found = packing(step.weight)
         sizes: dict[str, int | str] = {
-            "IN_H": source.height, "IN_W": source.width, "IN_C": source.channels,
-            "IN_WORDS": source.words,
-            "OUT_H": out_h, "OUT_W": out_w, "OUT_C": out.channels, "OUT_WORDS": out.words,
-            "KH": high, "KW": wide, "SY": step.stride[0], "SX": step.stride[1],
-            "PY": step.padding[0], "PX": step.padding[1],
-            "LANES": tiling.lanes, "TILE": tiling.tile, "TILES": tiling.tiles,
-            "FIRES": int(step.thresholds is not None),
+            **_geometry(step), "WEIGHT_BITS": found.bits, "LANE": found.lane, "ROW": found.row,
+            "BLOCK": found.block, "ROWS": (2 ** (found.lane - 1) - 1) // step.largest,
+            "SUMS": step.sums,
         }  # fmt: skip
-        if step.kernel is Kernel.DENSE:
-            sizes |= {
-                "PIXELS": min(PIXELS, out_w) if self.vectors else 1,
-                "WEIGHT_BITS": 8 * step.weight.dtype.itemsize,
-                "FROM_IMAGE": int(source.kind is Kind.IMAGE),
-                "FROM_SPIKES": int(source.kind is Kind.SPIKES),
-            }
-        else:
-            sizes |= {"SUMS": step.sums, "ROWS8": step.rows8}
-            if self.vectors:
-                lanes = tiling.lanes
-                sizes |= {
-                    "BYTES": f"s3nn_byte{lanes}",
-                    "HALVES": f"s3nn_half{lanes}",
-                    "BITS": f"s3nn_bits{lanes}",
-                }
-        return sizes
+        weights = packed_weights(step.weight, found)
+        arrays = [self._array(f"{prefix}_weights", "uint32_t", weights)]
+        return sizes, arrays + self._finish(prefix, step, found.padded)
 
-    def _parameters(self, prefix: str, step: Convolution, tiling: Tiling) -> list[str]:
-        bits = 8 * step.weight.dtype.itemsize
-        in_order = {
-            Kernel.DENSE: dense_weights,
-            Kernel.EVENT: event_weights,
-            Kernel.SWEEP: sweep_weights,
-        }[step.kernel]
-        weights = in_order(step.weight, tiling)
-        found = [self._array(f"{prefix}_weights", f"int{bits}_t", weights)]
-        if step.inputs[0].kind is Kind.IMAGE:
-            fill = np.zeros(step.inputs[0].channels, int) if step.fill is None else step.fill
-            found.append(self._array(f"{prefix}_fill", "int16_t", fill))
+    def _finish(self, prefix: str, step: Convolution, channels: int) -> list[str]:
+        """The arrays of what becomes of a sum, for as many channels as the kernel adds up."""
         if step.thresholds is not None:
             sums = 32 if step.kernel is Kernel.DENSE else step.sums
-            limits = per_channel(step.thresholds, tiling, 2 ** (sums - 1) - 1)
-            found.append(self._array(f"{prefix}_thresholds", f"int{sums}_t", limits))
-        else:
-            count = step.output.channels
-            scales = np.ones(count, int) if step.scales is None else step.scales
-            offsets = np.zeros(count, int) if step.offsets is None else step.offsets
-            found.append(self._array(f"{prefix}_scales", "int32_t", scales))
-            found.append(self._array(f"{prefix}_offsets", "int32_t", offsets))
-        return found
+            limits = per_channel(step.thresholds, channels, 2 ** (sums - 1) - 1)
+            arrays = [self._array(f"{prefix}_thresholds", f"int{sums}_t", limits)]
+            if step.kernel is Kernel.SWEEP and self.vectors:
+                words = silent_words(step.thresholds, step.output.words)
+                arrays.append(self._array(f"{prefix}_silent", "uint32_t", words))
+            return arrays
+        count = step.output.channels
+        scales = np.ones(count, int) if step.scales is None else step.scales
+        offsets = np.zeros(count, int) if step.offsets is None else step.offsets
+        return [
+            self._array(f"{prefix}_scales", "int32_t", scales),
+            self._array(f"{prefix}_offsets", "int32_t", offsets),
+        ]
 
     def _map(self, number: int, step: Step) -> None:
         """A step on whole maps, one call of a function of maps.h."""
@@ -218,13 +238,19 @@ class _Writer:
             case Fire():
                 self._constant(f"{prefix}_thresholds", node.threshold)
                 arrays = f"{prefix}_thresholds"
-                self.calls.append(f"s3nn_fire({reads[0]}, {into}, {pixels}, {channels}, {arrays});")
+                self.calls.append(
+                    f"s3nn_fire({reads[0]}, {into}, {pixels}, {channels}, {out.words}, {arrays});"
+                )
             case Channels():
                 self._constant(f"{prefix}_index", node.index)
                 sizes = f"{pixels}, {channels}, {out.channels}"
                 self.calls.append(f"s3nn_channels({reads[0]}, {into}, {sizes}, {prefix}_index);")
+            case Flatten():
+                self.calls.append(f"s3nn_flatten({reads[0]}, {into}, {pixels}, {channels});")
             case Widen():
-                self.calls.append(f"s3nn_widen({reads[0]}, {into}, {pixels}, {channels});")
+                self.calls.append(
+                    f"s3nn_widen({reads[0]}, {into}, {pixels}, {channels}, {source.words});"
+                )
             case _:
                 raise AssertionError(f"no C for {node}")
 
@@ -244,7 +270,21 @@ class _Writer:
         return f"s3nn_sum_pool({{source}}, {{into}}, {{window}}, {source.channels}, {mean});"
 
 
-_SIZES = {"int8_t": np.int8, "int16_t": np.int16, "int32_t": np.int32}
+_SIZES = {"uint32_t": np.uint32, "int8_t": np.int8, "int16_t": np.int16, "int32_t": np.int32}
+
+
+def _geometry(step: Convolution) -> dict[str, int]:
+    """What every kernel of a convolution is told."""
+    source, out = step.inputs[0], step.output
+    high, wide = step.weight.shape[2:]
+    return {
+        "IN_H": source.height, "IN_W": source.width, "IN_C": source.channels,
+        "IN_WORDS": source.words,
+        "OUT_H": out.height, "OUT_W": out.width, "OUT_C": out.channels, "OUT_WORDS": out.words,
+        "KH": high, "KW": wide, "SY": step.stride[0], "SX": step.stride[1],
+        "PY": step.padding[0], "PX": step.padding[1],
+        "FIRES": int(step.thresholds is not None),
+    }  # fmt: skip
 
 
 def _window(node: Pool, source: Value, out: Value) -> tuple[int, ...]:

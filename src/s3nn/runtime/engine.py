@@ -109,16 +109,22 @@ class Program:
     """A compiled network: ``program(images)`` gives integer logits.
 
     Images are raw, uint8, (N, C, H, W); logits int32, (N, classes).  A batch is shared among
-    ``threads``; the interpreter is free while they run.
+    ``threads``; the interpreter is free while they run.  A logit counts ``step``, so that
+    ``step * program(images)`` stands for the logits of the network of real numbers.
     """
 
     def __init__(
-        self, source: Source, image_shape: tuple[int, int, int], classes: int, threads: int = 1
+        self,
+        source: Source,
+        image_shape: tuple[int, int, int],
+        classes: int,
+        threads: int = 1,
+        step: float = 1.0,
     ) -> None:
         if threads < 1:
             raise UsageError(f"a program runs on 1 thread or more, got {threads}")
         self.source, self.image_shape, self.classes = source, image_shape, classes
-        self.threads = threads
+        self.threads, self.step = threads, step
         self.library = build(source)
         self._batch = ctypes.CDLL(str(self.library))[f"{source.name}_batch"]
         self._batch.restype = None

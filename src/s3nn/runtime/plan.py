@@ -8,21 +8,22 @@ from enum import StrEnum
 
 import numpy as np
 
-from s3nn.errors import UnsupportedError, UsageError
+from s3nn.errors import UnsupportedError
 from s3nn.graph.bounds import Bound, check_int32
 from s3nn.graph.ir import Array, Edge, Graph, Node, Spec, Vertex
-from s3nn.graph.nodes import Affine, Conv, Fire, Flatten, Image, Linear, Pool
+from s3nn.graph.nodes import Affine, Conv, Fire, Flatten, Image, Linear, MaxPool, Pool, Spikes
 
 ENTRY = 2  # bytes of an entry of a spike list, 16 bits
 LIST_SLACK = 32  # entries, as in kernels/base.h
 LARGEST_ENTRY = 2**16 - 1
+LEAST_ROWS8 = 4
 LARGEST_HALF = 2**15 - 1
 WIDEST_SWEEP = 5  # columns of a kernel whose sums fit the registers
 WORD_BITS = 32
 ALIGNMENT = 64
-# Where more of a layer's inputs fire than this, reading all of them is as quick; measured by
-# benchmarks/inference.py.
-DENSE_ABOVE = 0.45
+# Where more of a layer's inputs fire than this, reading all of them is as quick: nowhere, says the
+# sweep of benchmarks/inference.py.
+DENSE_ABOVE = 1.0
 
 
 class Kernel(StrEnum):
@@ -53,8 +54,9 @@ class Value:
 
     @property
     def words(self) -> int:
-        """Words of bits a pixel."""
-        return -(-self.channels // WORD_BITS)
+        """Words of bits a pixel: one, or as many pairs as hold the channels."""
+        words = -(-self.channels // WORD_BITS)
+        return words if words == 1 else words + words % 2
 
     @property
     def size_bytes(self) -> int:
@@ -106,10 +108,19 @@ class Convolution(Step):
     rate: float | None = None
 
     @property
+    def largest(self) -> int:
+        """The largest size of a weight, 1 at least."""
+        return int(np.abs(self.weight.astype(np.int64)).max(initial=1))
+
+    @property
     def rows8(self) -> int:
-        """How many rows of weights can be added in 8 bits."""
-        largest = int(np.abs(self.weight.astype(np.int64)).max(initial=0))
-        return 127 // max(1, largest) if largest <= 127 else 0
+        """How many rows of weights can be added in 8 bits: one at least, even of -128."""
+        return max(1, 127 // self.largest)
+
+    @property
+    def wide(self) -> bool:
+        """Whether so few rows can be added in 8 bits that a sweep adds them in 16."""
+        return self.rows8 < LEAST_ROWS8
 
     @property
     def sums(self) -> int:
@@ -134,12 +145,14 @@ class Plan:
         return sum(step.weight.size for step in self.steps if isinstance(step, Convolution))
 
 
-def plan(graph: Graph, rates: Mapping[str, float] | None = None) -> Plan:
+def plan(
+    graph: Graph, rates: Mapping[str, float] | None = None, dense_above: float = DENSE_ABOVE
+) -> Plan:
     """How to run an integer graph; ``rates`` are firing rates of vertices from a calibration.
 
-    A convolution whose input fires more often than ``DENSE_ABOVE`` reads all of its inputs.
+    A convolution whose input fires more often than ``dense_above`` reads all of its inputs.
     """
-    planner = _Planner(graph, rates or {})
+    planner = _Planner(graph, rates or {}, dense_above)
     for vertex in graph:
         planner.take(vertex)
     return planner.finish()
@@ -158,6 +171,7 @@ def firing_rates(graph: Graph, images: Array) -> dict[str, float]:
 class _Planner:
     graph: Graph
     rates: Mapping[str, float]
+    dense_above: float
     steps: list[Step] = field(default_factory=list)
     values: dict[str, Value] = field(default_factory=dict)
     done: set[str] = field(default_factory=set)
@@ -171,8 +185,10 @@ class _Planner:
         match vertex.node:
             case Image():
                 self.values[vertex.name] = self._value(vertex, Kind.IMAGE)
+            case Spikes():
+                self.values[vertex.name] = self._value(vertex, Kind.SPIKES)
             case Flatten():
-                self.values[vertex.name] = self.values[vertex.inputs[0]]
+                self._flatten(vertex)
             case Conv() | Linear():
                 self._convolution(vertex, vertex.node)
             case _:
@@ -182,9 +198,22 @@ class _Planner:
         shape = (*self.graph.specs[vertex.name].shape, 1, 1)[:3]
         return Value(vertex.name, kind, *shape)
 
-    def _kind(self, vertex: Vertex) -> Kind:
-        spikes = self.graph.specs[vertex.name].edge is Edge.SPIKE
+    @staticmethod
+    def _kind(node: Node, source: Value) -> Kind:
+        """Neurons give bits, and a maximum of bits does; all else are integers."""
+        spikes = isinstance(node, Fire) or (
+            isinstance(node, MaxPool) and source.kind is Kind.SPIKES
+        )
         return Kind.SPIKES if spikes else Kind.INTEGERS
+
+    def _flatten(self, vertex: Vertex) -> None:
+        """Nothing is done for linear layers, whose weights are put in the order of the map."""
+        source, users = self.values[vertex.inputs[0]], self.graph.users[vertex.name]
+        in_order = source.height * source.width == 1 or source.kind is Kind.IMAGE
+        if in_order or (users and all(isinstance(user.node, (Linear, Flatten)) for user in users)):
+            self.values[vertex.name] = source
+        else:
+            self._map(vertex)
 
     def _map(self, vertex: Vertex) -> None:
         inputs = tuple(self.values[name] for name in vertex.inputs)
@@ -196,7 +225,7 @@ class _Planner:
                 f"layer {vertex.name}",
                 "let a convolution or a linear layer read the image first",
             )
-        output = self._value(vertex, self._kind(vertex))
+        output = self._value(vertex, self._kind(vertex.node, inputs[0]))
         self.values[vertex.name] = output
         self.steps.append(Step(vertex, inputs, output))
 
@@ -234,7 +263,8 @@ class _Planner:
         dense = (
             source.kind is not Kind.SPIKES
             or source.width * source.channels > LARGEST_ENTRY
-            or (rate is not None and rate > DENSE_ABOVE)
+            or weight.dtype.itemsize > 1
+            or (rate is not None and rate > self.dense_above)
         )
         if source.kind is Kind.INTEGERS and self.bounds[vertex.inputs[0]].magnitude > LARGEST_HALF:
             raise UnsupportedError(
@@ -255,8 +285,6 @@ class _Planner:
 
     def finish(self) -> Plan:
         output = self.values[self.graph.output.name]
-        if output.kind is Kind.SPIKES:
-            raise UsageError("the network ends in spikes: compile one that ends in logits")
         scratch = max(
             (scratch_bytes(s) for s in self.steps if isinstance(s, Convolution)), default=0
         )

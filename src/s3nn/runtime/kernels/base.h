@@ -10,12 +10,23 @@
 #include <immintrin.h>
 #endif
 
-#if defined(__GNUC__)
+#if defined(__GNUC__) && !defined(S3NN_SCALAR)
 #define S3NN_ALIGNED __attribute__((aligned(64)))
-#define S3NN_MAYBE_UNUSED __attribute__((unused))
 #else
 #define S3NN_ALIGNED
+#endif
+
+#if defined(__GNUC__)
+#define S3NN_MAYBE_UNUSED __attribute__((unused))
+#define S3NN_APART __attribute__((noinline))
+#else
 #define S3NN_MAYBE_UNUSED
+#define S3NN_APART
+#endif
+
+#if defined(S3NN_VECTORS)
+/* Vectors go between functions of this file only, so that it matters to nobody how. */
+#pragma GCC diagnostic ignored "-Wpsabi"
 #endif
 
 /* In front of a loop over the vectors of a tile, so that they stay in registers. */
@@ -54,6 +65,9 @@ typedef int32_t s3nn_word64 __attribute__((vector_size(64), may_alias));
 typedef int16_t s3nn_half64 __attribute__((vector_size(64), may_alias));
 typedef int16_t s3nn_half32 __attribute__((vector_size(32), may_alias));
 typedef int16_t s3nn_half16 __attribute__((vector_size(16), may_alias));
+typedef uint16_t s3nn_modular64 __attribute__((vector_size(64), may_alias));
+typedef uint16_t s3nn_modular32 __attribute__((vector_size(32), may_alias));
+typedef uint16_t s3nn_modular16 __attribute__((vector_size(16), may_alias));
 
 /* One bit a lane of a comparison (0 or -1 a lane), the first lane lowest. */
 S3NN_MAYBE_UNUSED static inline uint32_t s3nn_bits64(s3nn_half64 lanes)

@@ -55,7 +55,8 @@ static void NAME(lay_out)(const void *in, int16_t *field)
 }
 
 /* What becomes of a pixel's sums, those of one tile. */
-static inline void NAME(finish)(const int32_t *sums, uint32_t tile, uint32_t pixel, void *out)
+S3NN_MAYBE_UNUSED static inline void NAME(finish)(const int32_t *sums, uint32_t tile,
+                                                  uint32_t pixel, void *out)
 {
     const uint32_t first = tile * WIDTH;
     const uint32_t left = OUT_C - first < WIDTH ? OUT_C - first : WIDTH;
@@ -92,7 +93,7 @@ static inline void NAME(block)(const int16_t *field, uint32_t oy, uint32_t ox, u
     }
     for (uint32_t p = 0; p < PIXELS; ++p) {
         const uint32_t pixel = oy * OUT_W + ox + p;
-#if FIRES && OUT_C % 32 == 0 && TILE % 2 == 0
+#if FIRES
         uint32_t *map = (uint32_t *)out + pixel * OUT_WORDS + tile * (WIDTH / 32u);
         S3NN_UNROLL for (int t = 0; t < TILE; t += 2) {
             const s3nn_word64 *limits =
@@ -110,22 +111,41 @@ static inline void NAME(block)(const int16_t *field, uint32_t oy, uint32_t ox, u
 
 #else
 
-static inline void NAME(block)(const int16_t *field, uint32_t oy, uint32_t ox, uint32_t tile, void *out)
+#undef PIXELS
+#define PIXELS 1
+#if WIDTH % 4 == 0
+#define FEW 4
+#else
+#define FEW 1
+#endif
+
+/* The sums of a FEW channels at a time are in registers; pairs of zeros, of which images are full,
+ * are passed over. */
+static void NAME(block)(const int16_t *field, uint32_t oy, uint32_t ox, uint32_t tile, void *out)
 {
-    for (uint32_t p = 0; p < PIXELS; ++p) {
-        int32_t sums[WIDTH] = {0};
+    int32_t sums[WIDTH];
+    for (uint32_t c = 0; c < WIDTH; c += FEW) {
+        int32_t few[FEW] = {0};
         for (uint32_t ky = 0; ky < KH; ++ky) {
-            const int16_t *run = field + ((oy * SY + ky) * FIELD_W + (ox + p) * SX) * IN_C;
-            const NAME(weight) *row = NAME(weights) + (tile * KH + ky) * (PAIRS * 2u * WIDTH);
+            const int16_t *run = field + ((oy * SY + ky) * FIELD_W + ox * SX) * IN_C;
+            const NAME(weight) *row = NAME(weights) + (tile * KH + ky) * (PAIRS * 2u * WIDTH) + 2u * c;
             for (uint32_t pair = 0; pair < PAIRS; ++pair, row += 2 * WIDTH) {
                 const int32_t a = run[2u * pair], b = run[2u * pair + 1u];
-                for (uint32_t c = 0; c < WIDTH; ++c)
-                    sums[c] += a * row[2u * c] + b * row[2u * c + 1u];
+                if (a | b) {
+                    S3NN_UNROLL for (int i = 0; i < FEW; ++i) {
+                        few[i] += a * row[2 * i];
+                        few[i] += b * row[2 * i + 1];
+                    }
+                }
             }
         }
-        NAME(finish)(sums, tile, oy * OUT_W + ox + p, out);
+        S3NN_UNROLL for (int i = 0; i < FEW; ++i)
+            sums[c + (uint32_t)i] = few[i];
     }
+    NAME(finish)(sums, tile, oy * OUT_W + ox, out);
 }
+
+#undef FEW
 
 #endif
 

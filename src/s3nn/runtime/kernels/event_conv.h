@@ -23,7 +23,8 @@ typedef int32_t NAME(sum);
 #endif
 
 /* What becomes of a pixel's sums, OUT_C of them from channel `first` on. */
-static inline void NAME(finish)(const NAME(sum) *sums, uint32_t first, uint32_t pixel, void *out)
+S3NN_MAYBE_UNUSED static inline void NAME(finish)(const NAME(sum) *sums, uint32_t first,
+                                                  uint32_t pixel, void *out)
 {
     const uint32_t left = OUT_C - first < WIDTH ? OUT_C - first : WIDTH;
 #if FIRES
@@ -83,15 +84,17 @@ static inline void NAME(pixel)(const uint16_t *const *entries, const uint16_t *c
         }
     }
     NAME(widen)(bytes, even, odd);
-#if FIRES && OUT_C % LANES == 0 && LANES >= 32
+#if FIRES
     uint32_t *map = (uint32_t *)out + pixel * OUT_WORDS + tile * (WIDTH / 32);
     S3NN_UNROLL for (int t = 0; t < TILE; ++t) {
         const HALVES *limits = (const HALVES *)(NAME(thresholds) + tile * WIDTH + t * LANES);
 #if LANES == 64
         map[2 * t] = BITS(even[t] > limits[0]);
         map[2 * t + 1] = BITS(odd[t] > limits[1]);
-#else
+#elif LANES == 32
         map[t] = BITS(even[t] > limits[0]) | BITS(odd[t] > limits[1]) << 16;
+#else /* the only vector */
+        *map = BITS(even[t] > limits[0]) | BITS(odd[t] > limits[1]) << 8;
 #endif
     }
 #else

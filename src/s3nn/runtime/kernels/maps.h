@@ -91,12 +91,13 @@ S3NN_MAYBE_UNUSED static void s3nn_sum_pool(const int32_t *in, int32_t *out, s3n
 }
 
 S3NN_MAYBE_UNUSED static void s3nn_fire(const int32_t *in, uint32_t *out, int32_t pixels,
-                                        int32_t channels, const int32_t *thresholds)
+                                        int32_t channels, int32_t words,
+                                        const int32_t *thresholds)
 {
-    const int32_t words = (channels + 31) / 32;
     for (int32_t p = 0; p < pixels; ++p)
         for (int32_t w = 0; w < words; ++w) {
-            const int32_t first = 32 * w, end = channels - first < 32 ? channels - first : 32;
+            const int32_t first = 32 * w, left = channels - first;
+            const int32_t end = left < 0 ? 0 : left < 32 ? left : 32;
             uint32_t bits = 0;
             for (int32_t c = 0; c < end; ++c)
                 bits |= (uint32_t)(in[p * channels + first + c] > thresholds[first + c]) << c;
@@ -121,12 +122,20 @@ S3NN_MAYBE_UNUSED static void s3nn_add(const int32_t *a, const int32_t *b, int32
 
 /* Spikes as integers 0 and 1. */
 S3NN_MAYBE_UNUSED static void s3nn_widen(const uint32_t *in, int32_t *out, int32_t pixels,
-                                         int32_t channels)
+                                         int32_t channels, int32_t words)
 {
-    const int32_t words = (channels + 31) / 32;
     for (int32_t p = 0; p < pixels; ++p)
         for (int32_t c = 0; c < channels; ++c)
             out[p * channels + c] = (int32_t)((in[p * words + c / 32] >> (c % 32)) & 1u);
+}
+
+/* Channels first, as torch flattens an image. */
+S3NN_MAYBE_UNUSED static void s3nn_flatten(const int32_t *in, int32_t *out, int32_t pixels,
+                                           int32_t channels)
+{
+    for (int32_t c = 0; c < channels; ++c)
+        for (int32_t p = 0; p < pixels; ++p)
+            out[c * pixels + p] = in[p * channels + c];
 }
 
 S3NN_MAYBE_UNUSED static void s3nn_channels(const int32_t *in, int32_t *out, int32_t pixels,

@@ -6,17 +6,64 @@
  * even lanes hold the first half of a vector's channels.  Weights are [tile][ky][c][slot][lane]: slot
  * j belongs to the pixel that sees the column at kx = KW - 1 - j, so that slot 0 is done next.
  *
- * Defined around this text: as for event_conv.h.  SUMS is 16. */
+ * Where hardly any rows can be added as bytes (WIDE), they are added as 16-bit pairs of weights.
+ *
+ * Defined around this text: as for event_conv.h, and WIDE, MODULAR.  SUMS is 16. */
 
 #define WIDTH (TILE * LANES)
 #define ROW (KW * WIDTH)
+#define SILENT_WORDS (OUT_WORDS / TILES)
 
-#if defined(S3NN_VECTORS)
+#if defined(S3NN_VECTORS) && WIDE
+
+/* `pairs` is the sum, modulo 2^16, of rows taken as 16-bit numbers: 256 odd + even + 128, the even
+ * weight stored as a byte without a sign.  With the sum of the odd ones that of the even ones is what
+ * remains, since it is known to fit 16 bits. */
+typedef struct {
+    MODULAR pairs[TILE];
+    HALVES even[TILE], odd[TILE];
+    uint32_t count;
+} NAME(slot);
+
+static inline void NAME(clear)(NAME(slot) *slot)
+{
+    slot->count = 0;
+    S3NN_UNROLL for (int t = 0; t < TILE; ++t) {
+        slot->pairs[t] = (MODULAR){0};
+        slot->odd[t] = (HALVES){0};
+    }
+}
+
+static inline void NAME(expect)(NAME(slot) *slot, uint32_t rows) { slot->count += rows; }
+
+static inline void NAME(widen)(NAME(slot) *slot)
+{
+    const uint16_t bias = (uint16_t)(128u * slot->count);
+    S3NN_UNROLL for (int t = 0; t < TILE; ++t)
+        slot->even[t] = (HALVES)(slot->pairs[t] - ((MODULAR)slot->odd[t] << 8) - bias);
+}
+
+static inline void NAME(add)(NAME(slot) *slot, const int8_t *weights)
+{
+    const MODULAR *row = (const MODULAR *)(const void *)weights;
+    S3NN_UNROLL for (int t = 0; t < TILE; ++t) {
+        slot->pairs[t] += row[t];
+        slot->odd[t] += (HALVES)row[t] >> 8;
+    }
+}
+
+#elif defined(S3NN_VECTORS)
 
 typedef struct {
     BYTES bytes[TILE];
     HALVES even[TILE], odd[TILE];
 } NAME(slot);
+
+static inline void NAME(expect)(NAME(slot) *slot, uint32_t rows)
+{
+    (void)slot;
+    (void)rows;
+}
 
 static inline void NAME(clear)(NAME(slot) *slot)
 {
@@ -43,7 +90,11 @@ static inline void NAME(add)(NAME(slot) *slot, const int8_t *weights)
         slot->bytes[t] += row[t];
 }
 
-static inline void NAME(sums)(const NAME(slot) *slot, int16_t *sums)
+#endif
+
+#if defined(S3NN_VECTORS)
+
+S3NN_MAYBE_UNUSED static inline void NAME(sums)(const NAME(slot) *slot, int16_t *sums)
 {
     S3NN_UNROLL for (int t = 0; t < TILE; ++t) {
         memcpy(sums + t * LANES, &slot->even[t], LANES);
@@ -61,13 +112,25 @@ static inline void NAME(clear)(NAME(slot) *slot) { memset(slot, 0, sizeof *slot)
 
 static inline void NAME(widen)(NAME(slot) *slot) { (void)slot; }
 
-static inline void NAME(add)(NAME(slot) *slot, const int8_t *weights)
+static inline void NAME(expect)(NAME(slot) *slot, uint32_t rows)
 {
-    for (uint32_t c = 0; c < WIDTH; ++c)
-        slot->lanes[c] = (int16_t)(slot->lanes[c] + weights[c]);
+    (void)slot;
+    (void)rows;
 }
 
-static inline void NAME(sums)(const NAME(slot) *slot, int16_t *sums)
+static inline void NAME(add)(NAME(slot) *slot, const int8_t *weights)
+{
+    for (uint32_t c = 0; c < WIDTH; ++c) {
+#if WIDE
+        const int weight = c % 2u ? weights[c] : (uint8_t)weights[c] - 128;
+#else
+        const int weight = weights[c];
+#endif
+        slot->lanes[c] = (int16_t)(slot->lanes[c] + weight);
+    }
+}
+
+S3NN_MAYBE_UNUSED static inline void NAME(sums)(const NAME(slot) *slot, int16_t *sums)
 {
     for (uint32_t c = 0; c < WIDTH; ++c) {
         const uint32_t within = c % LANES;
@@ -77,18 +140,21 @@ static inline void NAME(sums)(const NAME(slot) *slot, int16_t *sums)
 
 #endif
 
-static inline void NAME(finish)(NAME(slot) *slot, uint32_t tile, uint32_t pixel, void *out)
+S3NN_MAYBE_UNUSED static inline void NAME(finish)(NAME(slot) *slot, uint32_t tile,
+                                                  uint32_t pixel, void *out)
 {
     NAME(widen)(slot);
-#if defined(S3NN_VECTORS) && FIRES && OUT_C % LANES == 0 && LANES >= 32
+#if defined(S3NN_VECTORS) && FIRES
     uint32_t *map = (uint32_t *)out + pixel * OUT_WORDS + tile * (WIDTH / 32);
     S3NN_UNROLL for (int t = 0; t < TILE; ++t) {
         const HALVES *limits = (const HALVES *)(NAME(thresholds) + tile * WIDTH + t * LANES);
 #if LANES == 64
         map[2 * t] = BITS(slot->even[t] > limits[0]);
         map[2 * t + 1] = BITS(slot->odd[t] > limits[1]);
-#else
+#elif LANES == 32
         map[t] = BITS(slot->even[t] > limits[0]) | BITS(slot->odd[t] > limits[1]) << 16;
+#else /* the only vector */
+        *map = BITS(slot->even[t] > limits[0]) | BITS(slot->odd[t] > limits[1]) << 8;
 #endif
     }
 #else
@@ -110,6 +176,19 @@ static inline void NAME(finish)(NAME(slot) *slot, uint32_t tile, uint32_t pixel,
 #endif
 }
 
+/* What a pixel gives whose patch is empty. */
+static inline void NAME(stay_silent)(uint32_t tile, uint32_t pixel, void *out)
+{
+#if FIRES
+    memcpy((uint32_t *)out + pixel * OUT_WORDS + tile * SILENT_WORDS,
+           NAME(silent) + tile * SILENT_WORDS, sizeof(uint32_t) * SILENT_WORDS);
+#else
+    const uint32_t first = tile * WIDTH;
+    const uint32_t left = OUT_C - first < WIDTH ? OUT_C - first : WIDTH;
+    memcpy((int32_t *)out + pixel * OUT_C + first, NAME(offsets) + first, sizeof(int32_t) * left);
+#endif
+}
+
 /* One output row of one tile.  entries[ky] and starts[ky] are the lists of the input rows. */
 static inline void NAME(row)(const uint16_t *const *entries, const uint16_t *const *starts,
                              uint32_t first_row, uint32_t end_row, uint32_t tile, uint32_t first_pixel,
@@ -118,14 +197,37 @@ static inline void NAME(row)(const uint16_t *const *entries, const uint16_t *con
     NAME(slot) slots[KW];
     S3NN_UNROLL for (int j = 0; j < KW; ++j)
         NAME(clear)(&slots[j]);
+#if !WIDE
     uint32_t room = ROWS8;
+#endif
+    uint32_t quiet = KW; /* columns without a spike so far: after KW of them all sums are zero */
     for (int32_t x = -PX; x < IN_W + PX; ++x) {
-        if (x >= 0 && x < IN_W) {
+        const int32_t done = x + PX - (KW - 1);
+        uint32_t spikes = 0;
+        if (x >= 0 && x < IN_W)
+            for (uint32_t ky = first_row; ky < end_row; ++ky)
+                spikes += (uint32_t)(starts[ky][x + 1] - starts[ky][x]);
+        quiet = spikes ? 0 : quiet + 1u;
+        if (quiet >= KW) {
+            if (done >= 0)
+                NAME(stay_silent)(tile, first_pixel + (uint32_t)done, out);
+            continue;
+        }
+        if (spikes) {
             const int32_t shift = x * IN_C;
+            S3NN_UNROLL for (int j = 0; j < KW; ++j)
+                NAME(expect)(&slots[j], spikes);
             for (uint32_t ky = first_row; ky < end_row; ++ky) {
                 const uint16_t *entry = entries[ky] + starts[ky][x];
                 const uint16_t *last = entries[ky] + starts[ky][x + 1];
                 const int8_t *weights = NAME(weights) + (tile * KH + ky) * (IN_C * ROW);
+#if WIDE
+                for (; entry < last; ++entry) {
+                    const int8_t *row = weights + ((int32_t)*entry - shift) * ROW;
+                    S3NN_UNROLL for (int j = 0; j < KW; ++j)
+                        NAME(add)(&slots[j], row + j * WIDTH);
+                }
+#else
                 while (entry < last) {
                     const uint16_t *stop = last - entry > (int32_t)room ? entry + room : last;
                     room -= (uint32_t)(stop - entry);
@@ -140,9 +242,9 @@ static inline void NAME(row)(const uint16_t *const *entries, const uint16_t *con
                         room = ROWS8;
                     }
                 }
+#endif
             }
         }
-        const int32_t done = x + PX - (KW - 1);
         if (done >= 0)
             NAME(finish)(&slots[0], tile, first_pixel + (uint32_t)done, out);
         S3NN_UNROLL for (int j = 0; j + 1 < KW; ++j)
@@ -180,3 +282,4 @@ static void NAME(run)(const uint32_t *map, void *out, void *scratch)
 
 #undef WIDTH
 #undef ROW
+#undef SILENT_WORDS
