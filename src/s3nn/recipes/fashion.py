@@ -52,6 +52,6 @@ def fashion_cnn7_small() -> Run:
         data=Data(name="fashion_mnist", flip=True, batch=128),
         model=Model(name="cnn7", width=0.375),
         optim=Optim(lr=0.1),
-        fit=Fit(epochs=28, precision="bf16"),
+        fit=Fit(epochs=14, precision="bf16"),
         teacher=Teacher(row="relu", share=0.7, start=True),
     )
