@@ -22,16 +22,16 @@ import torch
 import tyro
 
 from inference_run.claims import shows
-from inference_run.clock import Call, interleaved, ratio, spread
 from inference_run.figure import latency
 from inference_run.ours import Ours, accuracy, compiled
-from inference_run.parity import Parity, check_parity
-from inference_run.rivals import engines
 from inference_run.sweep import line, sweep
 from s3nn.data import Split
 from s3nn.data.batches import normalise
 from s3nn.experiment.trained import Trained, open_run
 from s3nn.files import write_text
+from s3nn.rivals.clock import Call, interleaved, ratio, spread
+from s3nn.rivals.engines import engines
+from s3nn.rivals.parity import Parity, check_parity
 from s3nn.versions import host, versions
 
 
@@ -135,7 +135,7 @@ def measure(flags: Flags) -> dict[str, Any]:
         "command": f"python benchmarks/inference.py {' '.join(sys.argv[1:])}".strip(),
         "what": f"one inference of {run.model.name}, width {run.model.width}, on {run.data.name}",
         "versions": versions(),
-        "host": host(max(flags.threads)),
+        "host": host(max(flags.threads), None),
         "rounds": flags.rounds,
         "images": len(benchmark.test),
         "exact_images": flags.exact,

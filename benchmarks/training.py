@@ -24,6 +24,7 @@ import torch
 import tyro
 
 from s3nn.files import write_text
+from s3nn.rivals.missing import NotRunError
 from s3nn.training.memory import keep_freed_memory
 from s3nn.versions import host, versions
 from training_step.architecture import Architecture
@@ -31,7 +32,6 @@ from training_step.claims import shows
 from training_step.compiling import start_afresh
 from training_step.figure import step_cost
 from training_step.memory import Memory, memory_of
-from training_step.missing import NotRunError
 from training_step.page import write_page
 from training_step.parity import Parity, check_row, check_spike
 from training_step.peers import PEERS

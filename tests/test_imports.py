@@ -38,7 +38,10 @@ ORDER: tuple[str, ...] = (
         "data",
         "runtime",
     ),
-    *("export", "config", "rows", "training", "report", "experiment", "recipes", "commands", "cli"),
+    *(
+        *("export", "config", "rows", "training", "report", "experiment", "rivals", "recipes"),
+        *("commands", "cli"),
+    ),
     *("__main__", "_checks", "testing"),
 )
 # These see the graph and what everything may see, whatever else stands left of them.

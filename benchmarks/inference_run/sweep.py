@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from inference_run.clock import interleaved, spread
 from s3nn.graph.ir import Array, Graph, Vertex
 from s3nn.graph.nodes import Conv, Fire, Spikes
 from s3nn.graph.windows import convolve
+from s3nn.rivals.clock import interleaved, spread
 from s3nn.runtime.emit import emit
 from s3nn.runtime.engine import ALIGNMENT, build
 from s3nn.runtime.plan import WORD_BITS, Convolution, Kernel, Plan, plan

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from training_step.missing import NotRunError
+from s3nn.rivals.missing import NotRunError
 
 
 def start_afresh() -> None:

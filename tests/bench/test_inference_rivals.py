@@ -22,14 +22,14 @@ from s3nn.training.build import build_model
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
-    from inference_run.quiet import no_telemetry  # type: ignore[import-not-found]
+    from s3nn.rivals.quiet import no_telemetry  # type: ignore[import-not-found]
 
     with no_telemetry():
         for package in ("onnx", "onnxscript", "onnxruntime", "openvino", "nncf"):
             pytest.importorskip(package)
-    from inference_run.parity import check_parity, logits  # type: ignore[import-not-found]
-    from inference_run.rivals import RIVALS, Engine, LeftOut, engines  # type: ignore[import-not-found]
-    from inference_run.simplify import simplified  # type: ignore[import-not-found]
+    from s3nn.rivals.engines import RIVALS, Engine, LeftOut, engines  # type: ignore[import-not-found]
+    from s3nn.rivals.parity import check_parity, logits  # type: ignore[import-not-found]
+    from s3nn.rivals.simplify import simplified  # type: ignore[import-not-found]
 
 IMAGES = 1000
 

@@ -12,8 +12,8 @@ from importlib import import_module
 
 from torch import nn
 
+from s3nn.rivals.missing import NotRunError
 from training_step.architecture import Architecture
-from training_step.missing import NotRunError
 
 BRING = (
     "pip install -c constraints.txt -e '.[bench]' && pip uninstall -y torchvision torchaudio "

@@ -19,6 +19,7 @@ COMMANDS: dict[str, Command] = {
     "train": _lazy("training", "train"),
     "compare": _lazy("training", "compare"),
     "compile": _lazy("compiling", "compile_run"),
+    "bench": _lazy("benching", "bench"),
     "eval": _lazy("using", "evaluate"),
     "predict": _lazy("using", "predict"),
     "energy": _lazy("accounting", "energy"),

@@ -14,6 +14,7 @@ from s3nn.experiment.trained import Trained
 from s3nn.graph.ir import Array, Edge
 from s3nn.graph.lower import lower
 from s3nn.graph.margins import Margin, margins
+from s3nn.graph.nodes import Fire
 from s3nn.graph.quantise import Quantised, quantised
 from s3nn.runtime.emit import Source, emit
 from s3nn.runtime.engine import Program
@@ -45,8 +46,9 @@ class Compilation:
     @cached_property
     def firing_rate(self) -> float:
         """The mean over all hidden neurons, of the calibration images."""
-        specs = self.quantised.integer.specs
-        sizes = {name: int(np.prod(specs[name].shape)) for name in self.rates}
+        integer = self.quantised.integer
+        neurons = [v.name for v in integer if isinstance(v.node, Fire)]
+        sizes = {name: int(np.prod(integer.specs[name].shape)) for name in neurons}
         return sum(self.rates[n] * sizes[n] for n in sizes) / max(1, sum(sizes.values()))
 
 

@@ -18,8 +18,8 @@ from onnxruntime.quantization import (
 )
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from inference_run.fastest import fastest
-from inference_run.setting import Images, Logits, Run, Setting
+from s3nn.rivals.fastest import fastest
+from s3nn.rivals.setting import Images, Logits, Run, Setting
 
 EVERYTHING, ALL_BUT_FIRST = "every layer", "every layer but the first convolution"
 

@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from inference_run.rivals import Engine
-from inference_run.setting import Images, Logits
+from s3nn.rivals.engines import Engine
+from s3nn.rivals.setting import Images, Logits
 
 MOST_LOGITS_APART, MOST_POINTS_LOST, LEAST_IMAGES = 1e-3, 1.0, 1000
 CHUNK = 250

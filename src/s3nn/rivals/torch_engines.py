@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 import torch
 from torch import Tensor, nn
 
-from inference_run.setting import Images, Logits, Run, Setting
+from s3nn.rivals.setting import Images, Logits, Run, Setting
 
 # AOTInductor and not torch.compile with freezing, which makes the same kernels but at batch 1 takes
 # half as long again: as long as eager.
@@ -57,7 +57,7 @@ def compiled(setting: Setting) -> tuple[Run, str]:
 
 
 def _channels_last(network: nn.Module) -> nn.Module:
-    return deepcopy(network).to(memory_format=torch.channels_last)
+    return deepcopy(network).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def _tensor(images: Images) -> Tensor:

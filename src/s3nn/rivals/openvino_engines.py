@@ -9,9 +9,9 @@ from io import StringIO
 import numpy as np
 import openvino as ov
 
-from inference_run.quiet import no_telemetry
-from inference_run.setting import Images, Logits, Run, Setting
-from training_step.missing import NotRunError
+from s3nn.rivals.missing import NotRunError
+from s3nn.rivals.quiet import no_telemetry
+from s3nn.rivals.setting import Images, Logits, Run, Setting
 
 
 def fp32(setting: Setting) -> tuple[Run, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from inference_run.setting import Images, Run
+from s3nn.rivals.setting import Images, Run
 
 ROUNDS, SECONDS = 50, 1.0
 

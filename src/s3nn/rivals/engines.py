@@ -15,10 +15,10 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from inference_run.quiet import no_telemetry
-from inference_run.setting import Images, Logits, Run, Setting
-from inference_run.simplify import simplified
-from training_step.missing import NotRunError
+from s3nn.rivals.missing import NotRunError
+from s3nn.rivals.quiet import no_telemetry
+from s3nn.rivals.setting import Images, Logits, Run, Setting
+from s3nn.rivals.simplify import simplified
 
 BRING = "pip install -c constraints.txt -e '.[rivals]'"
 COMPILER = "install a C++ compiler"
@@ -67,7 +67,7 @@ class Rival:
                 reason = f"import {package}: {type(error).__name__}: {error}"
                 raise NotRunError(reason, self.remedy) from error
         builder: Callable[[Setting], tuple[Run, str]] = getattr(
-            import_module(f"inference_run.{self.module}"), self.build
+            import_module(f"s3nn.rivals.{self.module}"), self.build
         )
         return builder(setting)
 
