@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from s3nn.errors import UsageError
 from s3nn.experiment.trained import Trained
-from s3nn.graph.ir import Array, Edge
+from s3nn.graph.ir import Array
 from s3nn.graph.lower import lower
 from s3nn.graph.margins import Margin, margins
 from s3nn.graph.nodes import Fire
@@ -65,8 +65,6 @@ def prepare(
     """All stages but the last; ``compile`` says what the arguments are."""
     found = quantised(lower(network, images.shape[1:], mean, std), bits, images)
     integer = found.integer
-    if integer.specs[integer.output.name].edge is Edge.SPIKE:
-        raise UsageError("the network ends in spikes: compile one that ends in logits")
     rates = firing_rates(integer, images)
     steps = plan(integer, rates)
     return Compilation(found, rates, steps, emit(steps, name, vectors=vectors))
