@@ -35,6 +35,8 @@ from s3nn.runtime.emit import Source, emit
 from s3nn.runtime.golden import bare_main, golden_main, sizes
 from s3nn.runtime.plan import firing_rates, plan
 
+MOST_FLASH, MOST_RAM = 64 * 1024, 16 * 1024
+
 
 @dataclass(frozen=True)
 class Flags:
@@ -168,6 +170,23 @@ def versions(flags: Flags) -> dict[str, str]:
     return found
 
 
+def shows(row: Row) -> list[dict[str, object]]:
+    """What a spiking network has to show on a Cortex-M."""
+    if not row.engine.startswith("s3nn"):
+        return []
+    name = f"{row.engine} on {row.board}"
+    found: list[dict[str, object]] = [
+        {"claim": f"{name}: every golden logit is exact", "value": row.exact, "bar": True,
+         "holds": row.exact},
+    ]  # fmt: skip
+    for what, value, bar in (
+        ("flash", row.flash_bytes, MOST_FLASH), ("RAM", row.ram_bytes, MOST_RAM)
+    ):  # fmt: skip
+        text = f"{name}: at most {bar // 1024} KiB of {what}"
+        found.append({"claim": text, "value": value, "bar": bar, "holds": value <= bar})
+    return found
+
+
 def main() -> int:
     flags = tyro.cli(Flags, description=__doc__)
     for board in BOARDS.values():
@@ -187,11 +206,15 @@ def main() -> int:
             if flags.emx is not None:
                 rows += floats(layers, data, flags.emx, folder)
     tree = {
+        "command": f"python benchmarks/microcontroller.py {' '.join(sys.argv[1:])}".strip(),
+        "what": f"one inference of {trained.run.model.name}, width {trained.run.model.width:g}, on "
+        f"{trained.run.data.name}",
         "recipe": trained.run.recipe,
         "width": trained.run.model.width,
         "golden_images": len(data.golden),
         "tools": versions(flags),
         "rows": [asdict(row) for row in rows],
+        "shows": [show for row in rows for show in shows(row)],
     }
     flags.out.parent.mkdir(parents=True, exist_ok=True)
     flags.out.write_text(json.dumps(tree, indent=2) + "\n", encoding="utf-8")

@@ -25,6 +25,8 @@ def table(study: str) -> str:
     tree = json.loads((ROOT / study / "result.json").read_text(encoding="utf-8"))
     if "sweep" in tree:
         body = engines(tree)
+    elif "tools" in tree:
+        body = boards(tree)
     else:
         body = steps(tree) if "rounds" in tree else rows(Result.from_json(tree))
     return f"{body.strip()}\n\n`{tree['command']}`\n"
@@ -74,13 +76,29 @@ def engines(tree: dict[str, Any]) -> str:
     return "\n".join([f"{what}, {tree['host']['cpu']}.", "", *lines])
 
 
+def boards(tree: dict[str, Any]) -> str:
+    """What a network takes on each microcontroller."""
+    heads = ["board", "engine", "instructions", "flash, KiB", "RAM, KiB", "accuracy", "exact"]
+    lines = [f"| {' | '.join(heads)} |", "|---|---" + "|---:" * (len(heads) - 2) + "|"]
+    for row in tree["rows"]:
+        sizes = f"{row['flash_bytes'] / 1024:.1f} | {row['ram_bytes'] / 1024:.1f}"
+        exact = "yes" if row["exact"] else "no"
+        lines.append(
+            f"| {row['board']} | {row['engine']} | {row['instructions']:,} | {sizes} | "
+            f"{100 * row['accuracy']:.2f} % | {exact} |"
+        )
+    what = f"{tree['what'][0].upper()}{tree['what'][1:]}; {tree['golden_images']} golden images."
+    return "\n".join([what, "", *lines])
+
+
 def rewritten(text: str) -> str:
     return BLOCK.sub(lambda m: f"{m[1]}{table(m['study'])}{m[3]}", text)
 
 
 def main(check: bool) -> int:
     stale = []
-    for path in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]:
+    studies = sorted((ROOT / "results").rglob("README.md"))
+    for path in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *studies]:
         text = path.read_text(encoding="utf-8")
         fresh = rewritten(text)
         if fresh != text:

@@ -157,15 +157,18 @@ S3NN_MAYBE_UNUSED static inline s3nn_word64 s3nn_dot16(const int16_t *pair, cons
 
 S3NN_MAYBE_UNUSED static inline s3nn_word64 s3nn_dot8(const int16_t *pair, const int8_t *weights)
 {
-    S3NN_ALIGNED int16_t wide[32];
 #if defined(__AVX512BW__)
-    const __m256i narrow = _mm256_loadu_si256((const __m256i *)(const void *)weights);
-    _mm512_store_si512(wide, _mm512_cvtepi8_epi16(narrow));
+    int32_t both;
+    memcpy(&both, pair, 4);
+    const __m512i wide =
+        _mm512_cvtepi8_epi16(_mm256_loadu_si256((const __m256i *)(const void *)weights));
+    return (s3nn_word64)_mm512_madd_epi16(_mm512_set1_epi32(both), wide);
 #else
+    S3NN_ALIGNED int16_t wide[32];
     for (int lane = 0; lane < 32; ++lane)
         wide[lane] = weights[lane];
-#endif
     return s3nn_dot16(pair, wide);
+#endif
 }
 #endif
 
