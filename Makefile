@@ -42,7 +42,7 @@ bench: $(VENV)/.bench
 	$(BIN)/python -m pytest tests/bench
 
 $(VENV)/.bench: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench,rivals]'
 	$(BIN)/python -m pip uninstall --quiet --yes torchvision torchaudio
 	touch $@
 

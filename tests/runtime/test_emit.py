@@ -19,6 +19,7 @@ from s3nn.graph.quantise import quantise
 from s3nn.models import Parts
 from s3nn.registry import MODELS
 from s3nn.runtime.emit import Source, emit
+from s3nn.runtime.golden import golden_main
 from s3nn.runtime.plan import Convolution, Kernel, firing_rates, plan
 
 NETWORKS = {"cnn7": ((1, 9, 8), 0.5), "resnet18": ((2, 9, 7), 0.125)}
@@ -195,3 +196,18 @@ def test_every_kernel_is_in_these_networks(networks: dict[str, Integers]) -> Non
 def test_a_name_that_is_none(networks: dict[str, Integers], name: str) -> None:
     with pytest.raises(UsageError, match="is no name for C functions"):
         emit(plan(networks["cnn7"][0]), name)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_neon_gives_the_same_logits(
+    networks: dict[str, Integers], name: str, tmp_path: Path
+) -> None:
+    compiler, emulator = installed("aarch64-linux-gnu-gcc"), installed("qemu-aarch64")
+    graph, images = networks[name]
+    made = source(networks[name], vectors=True)
+    main = golden_main(made, images, graph.run(images))
+    for path, text in (("net.h", made.header), ("net.c", made.body), ("main.c", main)):
+        (tmp_path / path).write_text(text)
+    flags = ("-std=c11", "-O2", "-static", *WARNINGS, "-o", tmp_path / "check")
+    run(compiler, *flags, tmp_path / "net.c", tmp_path / "main.c")
+    assert f"{len(images)} of {len(images)} exact" in run(emulator, tmp_path / "check")
