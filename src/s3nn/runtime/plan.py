@@ -274,6 +274,7 @@ class _Planner:
             )
         kernel = Kernel.DENSE if dense else Kernel.EVENT
         sweeps = stride == (1, 1) and output.width > 1 and weight.shape[3] <= WIDEST_SWEEP
+        sweeps = sweeps and weight.shape[2] * source.channels <= LARGEST_ENTRY
         if not dense and sweeps and bound.magnitude <= LARGEST_HALF:
             kernel = Kernel.SWEEP
         self.steps.append(

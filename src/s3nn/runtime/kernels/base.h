@@ -206,3 +206,23 @@ S3NN_MAYBE_UNUSED static void s3nn_list_row(const uint32_t *map, uint16_t *entri
     }
     starts[width] = (uint16_t)count;
 }
+
+/* A copy of `count` entries with `shift` added to each, modulo 2^16.  Whole vectors are read and
+ * written: there is slack behind every list. */
+S3NN_MAYBE_UNUSED static inline void s3nn_shift_entries(uint16_t *to, const uint16_t *from,
+                                                        uint32_t count, uint16_t shift)
+{
+#if defined(S3NN_VECTORS)
+    uint32_t done = 0;
+    do {
+        s3nn_modular64 entries;
+        memcpy(&entries, from + done, sizeof entries);
+        entries += shift;
+        memcpy(to + done, &entries, sizeof entries);
+        done += S3NN_LIST_SLACK;
+    } while (done < count);
+#else
+    for (uint32_t i = 0; i < count; ++i)
+        to[i] = (uint16_t)(from[i] + shift);
+#endif
+}

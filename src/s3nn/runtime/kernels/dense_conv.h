@@ -26,15 +26,17 @@ typedef int8_t NAME(weight);
 static void NAME(lay_out)(const void *in, int16_t *field)
 {
 #if FROM_IMAGE
-    for (uint32_t y = 0; y < FIELD_H; ++y)
-        for (uint32_t x = 0; x < FIELD_W; ++x)
-            for (uint32_t c = 0; c < IN_C; ++c) {
-                const int32_t row = (int32_t)y - PY, column = (int32_t)x - PX;
-                const int inside = row >= 0 && row < IN_H && column >= 0 && column < IN_W;
-                field[(y * FIELD_W + x) * IN_C + c] =
-                    inside ? ((const uint8_t *)in)[((int32_t)c * IN_H + row) * IN_W + column]
-                           : NAME(fill)[c];
-            }
+    const uint8_t *image = (const uint8_t *)in;
+    if (PY || PX)
+        for (uint32_t pixel = 0; pixel < FIELD_H * FIELD_W; ++pixel)
+            for (uint32_t c = 0; c < IN_C; ++c)
+                field[pixel * IN_C + c] = NAME(fill)[c];
+    for (uint32_t c = 0; c < IN_C; ++c)
+        for (uint32_t y = 0; y < IN_H; ++y) {
+            int16_t *row = field + ((y + PY) * FIELD_W + PX) * IN_C + c;
+            for (uint32_t x = 0; x < IN_W; ++x)
+                row[x * IN_C] = image[(c * IN_H + y) * IN_W + x];
+        }
 #else
     if (PY || PX)
         memset(field, 0, sizeof(int16_t) * FIELD_H * FIELD_W * IN_C);

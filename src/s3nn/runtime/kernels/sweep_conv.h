@@ -176,6 +176,16 @@ S3NN_MAYBE_UNUSED static inline void NAME(finish)(NAME(slot) *slot, uint32_t til
 #endif
 }
 
+static inline void NAME(add_all)(NAME(slot) *slots, const uint16_t *entry, const uint16_t *last,
+                                 const int8_t *weights)
+{
+    for (; entry < last; ++entry) {
+        const int8_t *row = weights + (uint32_t)*entry * ROW;
+        S3NN_UNROLL for (int j = 0; j < KW; ++j)
+            NAME(add)(&slots[j], row + j * WIDTH);
+    }
+}
+
 /* What a pixel gives whose patch is empty. */
 static inline void NAME(stay_silent)(uint32_t tile, uint32_t pixel, void *out)
 {
@@ -200,6 +210,7 @@ static inline void NAME(row)(const uint16_t *const *entries, const uint16_t *con
 #if !WIDE
     uint32_t room = ROWS8;
 #endif
+    const int8_t *weights = NAME(weights) + tile * (KH * IN_C * ROW);
     uint32_t quiet = KW; /* columns without a spike so far: after KW of them all sums are zero */
     for (int32_t x = -PX; x < IN_W + PX; ++x) {
         const int32_t done = x + PX - (KW - 1);
@@ -214,36 +225,32 @@ static inline void NAME(row)(const uint16_t *const *entries, const uint16_t *con
             continue;
         }
         if (spikes) {
-            const int32_t shift = x * IN_C;
-            S3NN_UNROLL for (int j = 0; j < KW; ++j)
-                NAME(expect)(&slots[j], spikes);
+            /* The spikes of all rows, one behind the other: one loop whose length is not foreseen. */
+            uint16_t column[KH * IN_C + S3NN_LIST_SLACK];
+            uint32_t count = 0;
             for (uint32_t ky = first_row; ky < end_row; ++ky) {
-                const uint16_t *entry = entries[ky] + starts[ky][x];
-                const uint16_t *last = entries[ky] + starts[ky][x + 1];
-                const int8_t *weights = NAME(weights) + (tile * KH + ky) * (IN_C * ROW);
-#if WIDE
-                for (; entry < last; ++entry) {
-                    const int8_t *row = weights + ((int32_t)*entry - shift) * ROW;
-                    S3NN_UNROLL for (int j = 0; j < KW; ++j)
-                        NAME(add)(&slots[j], row + j * WIDTH);
-                }
-#else
-                while (entry < last) {
-                    const uint16_t *stop = last - entry > (int32_t)room ? entry + room : last;
-                    room -= (uint32_t)(stop - entry);
-                    for (; entry < stop; ++entry) {
-                        const int8_t *row = weights + ((int32_t)*entry - shift) * ROW;
-                        S3NN_UNROLL for (int j = 0; j < KW; ++j)
-                            NAME(add)(&slots[j], row + j * WIDTH);
-                    }
-                    if (!room) {
-                        S3NN_UNROLL for (int j = 0; j < KW; ++j)
-                            NAME(widen)(&slots[j]);
-                        room = ROWS8;
-                    }
-                }
-#endif
+                const uint32_t start = starts[ky][x], found = starts[ky][x + 1] - start;
+                s3nn_shift_entries(column + count, entries[ky] + start, found,
+                                   (uint16_t)((int32_t)ky * IN_C - x * IN_C));
+                count += found;
             }
+            S3NN_UNROLL for (int j = 0; j < KW; ++j)
+                NAME(expect)(&slots[j], count);
+            const uint16_t *entry = column, *last = column + count;
+#if !WIDE
+            /* A sum of bytes that might overflow is added to the others first. */
+            while (count > room) {
+                const uint32_t part = room < ROWS8 ? 0 : ROWS8;
+                NAME(add_all)(slots, entry, entry + part, weights);
+                entry += part;
+                count -= part;
+                S3NN_UNROLL for (int j = 0; j < KW; ++j)
+                    NAME(widen)(&slots[j]);
+                room = ROWS8;
+            }
+            room -= count;
+#endif
+            NAME(add_all)(slots, entry, last, weights);
         }
         if (done >= 0)
             NAME(finish)(&slots[0], tile, first_pixel + (uint32_t)done, out);
