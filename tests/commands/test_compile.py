@@ -38,6 +38,8 @@ def test_compile_writes_code_that_proves_itself(
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["exact"]["holds"] is True
     assert len(report["layers"]) == 2
+    assert 0 < report["sizes"]["additions"] < 80 * 80 + 80 * 10
+    assert report["sizes"]["multiplications"] == 64 * 80
     sources = [str(tmp_path / "digits.c"), str(tmp_path / "digits_check.c")]
     check = str(tmp_path / "check")
     subprocess.run([find_compiler(), "-O1", "-o", check, *sources], check=True)

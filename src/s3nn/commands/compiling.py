@@ -42,8 +42,9 @@ def compile_run(words: list[str]) -> None:
     from s3nn.experiment.compiled import prepare_trained
     from s3nn.experiment.trained import open_run
     from s3nn.files import write_texts
+    from s3nn.report.units import bytes_text, count_text
     from s3nn.runtime.engine import find_compiler
-    from s3nn.runtime.golden import golden_main
+    from s3nn.runtime.golden import golden_main, sizes
 
     find_compiler()  # before minutes are spent
     trained = open_run(flags.run)
@@ -62,13 +63,13 @@ def compile_run(words: list[str]) -> None:
         layers = found.margins(data.validation.images[:CHECKED].numpy())
     out = flags.out or flags.run / "compiled"
     source = found.source
+    takes = sizes(found.plan, source, found.rates)
     report = {
         "bits": flags.bits,
         "accuracy": {"real": real, "compiled": compiled, "images": len(labels)},
         "exact": {"images": len(golden), "holds": exact},
         "firing_rate": found.firing_rate,
-        "weight_bytes": source.weight_bytes,
-        "arena_bytes": source.arena_bytes,
+        "sizes": asdict(takes),
         "layers": [asdict(layer) for layer in layers],
     }
     write_texts(
@@ -86,9 +87,10 @@ def compile_run(words: list[str]) -> None:
         f"{100 * compiled:.2f} % compiled"
     )
     console.print(
-        f"{source.weight_bytes / 1024:.1f} KiB of constants, "
-        f"{source.arena_bytes / 1024:.1f} KiB of working memory, "
-        f"{100 * found.firing_rate:.1f} % of the neurons fire"
+        f"{bytes_text(takes.flash_bytes)} of constants, {bytes_text(takes.ram_bytes)} of working "
+        f"memory; where {100 * found.firing_rate:.1f} % of the neurons fire, "
+        f"{count_text(takes.additions)} additions and {count_text(takes.multiplications)} "
+        "multiplications an inference"
     )
     console.print(f"{out}: {flags.name}.h, {flags.name}.c, {flags.name}_check.c, report.json")
 
