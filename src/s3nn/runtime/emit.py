@@ -124,7 +124,7 @@ class _Writer:
             *(f"#define {key} {value}\n" for key, value in sizes.items()),
             f"#define NAME(part) {prefix}_##part\n",
             *parameters,
-            kernel("packed_conv" if packed else f"{step.kernel}_conv"),
+            kernel("packed_conv") if packed else kernel("finish") + kernel(f"{step.kernel}_conv"),
             *(f"#undef {key}\n" for key in sizes),
             "#undef NAME\n",
         ]
@@ -138,6 +138,7 @@ class _Writer:
         bits = 8 * step.weight.dtype.itemsize
         sizes: dict[str, int | str] = {
             **_geometry(step), "LANES": tiling.lanes, "TILE": tiling.tile, "TILES": tiling.tiles,
+            "WIDTH": tiling.width, "SUM": f"int{_sum_bits(step)}_t",
         }  # fmt: skip
         if step.kernel is Kernel.DENSE:
             sizes |= {
@@ -196,7 +197,7 @@ class _Writer:
     def _finish(self, prefix: str, step: Convolution, channels: int) -> list[str]:
         """The arrays of what becomes of a sum, for as many channels as the kernel adds up."""
         if step.thresholds is not None:
-            sums = 32 if step.kernel is Kernel.DENSE else step.sums
+            sums = _sum_bits(step)
             limits = per_channel(step.thresholds, channels, 2 ** (sums - 1) - 1)
             arrays = [self._array(f"{prefix}_thresholds", f"int{sums}_t", limits)]
             if step.kernel is Kernel.SWEEP and self.vectors:
@@ -271,6 +272,10 @@ class _Writer:
 
 
 _SIZES = {"uint32_t": np.uint32, "int8_t": np.int8, "int16_t": np.int16, "int32_t": np.int32}
+
+
+def _sum_bits(step: Convolution) -> int:
+    return 32 if step.kernel is Kernel.DENSE else step.sums
 
 
 def _geometry(step: Convolution) -> dict[str, int]:

@@ -207,6 +207,26 @@ S3NN_MAYBE_UNUSED static void s3nn_list_row(const uint32_t *map, uint16_t *entri
     starts[width] = (uint16_t)count;
 }
 
+/* The lists of the last `slots` rows of a map; row y lies in slot y % slots. */
+typedef struct {
+    const uint32_t *map;
+    uint16_t *memory;
+    uint32_t width, words, channels, slots, listed;
+} s3nn_lists;
+
+/* The list of row y, made when it is first asked for: where its columns start, then its entries. */
+S3NN_MAYBE_UNUSED static inline const uint16_t *s3nn_listed(s3nn_lists *lists, uint32_t y)
+{
+    const uint32_t width = lists->width, size = S3NN_LIST_SIZE(width, lists->channels);
+    uint16_t *slot = lists->memory + (y % lists->slots) * size;
+    if (y >= lists->listed) {
+        s3nn_list_row(lists->map + y * width * lists->words, slot + width + 1, slot, width,
+                      lists->words, lists->channels);
+        lists->listed = y + 1u;
+    }
+    return slot;
+}
+
 /* A copy of `count` entries with `shift` added to each, modulo 2^16.  Whole vectors are read and
  * written: there is slack behind every list. */
 S3NN_MAYBE_UNUSED static inline void s3nn_shift_entries(uint16_t *to, const uint16_t *from,

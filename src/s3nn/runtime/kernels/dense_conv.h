@@ -7,10 +7,9 @@
  * second weight is zero.
  *
  * Defined around this text: NAME(x); IN_H, IN_W, IN_C; OUT_H, OUT_W, OUT_C, OUT_WORDS; KH, KW, SY, SX,
- * PY, PX; LANES (16 where there are vectors), TILE (of them a tile), TILES; PIXELS a block; WEIGHT_BITS (8 or 16); FIRES;
- * FROM_IMAGE, FROM_SPIKES (or neither: from integers); IN_WORDS. */
+ * PY, PX; LANES (16 where there are vectors), TILE (of them a tile), TILES; PIXELS a block;
+ * WEIGHT_BITS (8 or 16); FIRES; FROM_IMAGE, FROM_SPIKES (or neither: from integers); IN_WORDS. */
 
-#define WIDTH (TILE * LANES)
 #define PAIRS ((KW * IN_C + 1) / 2)
 #define FIELD_W (IN_W + 2 * PX)
 #define FIELD_H (IN_H + 2 * PY)
@@ -56,25 +55,6 @@ static void NAME(lay_out)(const void *in, int16_t *field)
     field[FIELD_H * FIELD_W * IN_C] = 0; /* what the last pair reads beside its value */
 }
 
-/* What becomes of a pixel's sums, those of one tile. */
-S3NN_MAYBE_UNUSED static inline void NAME(finish)(const int32_t *sums, uint32_t tile,
-                                                  uint32_t pixel, void *out)
-{
-    const uint32_t first = tile * WIDTH;
-    const uint32_t left = OUT_C - first < WIDTH ? OUT_C - first : WIDTH;
-#if FIRES
-    uint32_t *map = (uint32_t *)out + pixel * OUT_WORDS;
-    for (uint32_t c = 0; c < left; ++c) {
-        const uint32_t fires = sums[c] > NAME(thresholds)[first + c];
-        map[(first + c) / 32u] |= fires << ((first + c) % 32u);
-    }
-#else
-    int32_t *values = (int32_t *)out + pixel * OUT_C + first;
-    for (uint32_t c = 0; c < left; ++c)
-        values[c] = sums[c] * NAME(scales)[first + c] + NAME(offsets)[first + c];
-#endif
-}
-
 #if defined(S3NN_VECTORS)
 
 /* PIXELS neighbours in a row share each load of a weight. */
@@ -106,7 +86,7 @@ static inline void NAME(block)(const int16_t *field, uint32_t oy, uint32_t ox, u
 #else
         int32_t lanes[WIDTH];
         memcpy(lanes, sums[p], sizeof lanes);
-        NAME(finish)(lanes, tile, pixel, out);
+        NAME(finish)(lanes, tile * WIDTH, pixel, out);
 #endif
     }
 }
@@ -144,7 +124,7 @@ static void NAME(block)(const int16_t *field, uint32_t oy, uint32_t ox, uint32_t
         S3NN_UNROLL for (int i = 0; i < FEW; ++i)
             sums[c + (uint32_t)i] = few[i];
     }
-    NAME(finish)(sums, tile, oy * OUT_W + ox, out);
+    NAME(finish)(sums, tile * WIDTH, oy * OUT_W + ox, out);
 }
 
 #undef FEW
@@ -167,7 +147,6 @@ static void NAME(run)(const void *in, void *out, void *scratch)
         }
 }
 
-#undef WIDTH
 #undef PAIRS
 #undef FIELD_W
 #undef FIELD_H

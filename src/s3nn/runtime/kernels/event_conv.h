@@ -13,32 +13,7 @@
  * KH, KW, SY, SX, PY, PX; LANES, TILE (vectors a tile), TILES; ROWS8; SUMS; FIRES (0 or 1);
  * BYTES, HALVES and BITS, the types and the function for LANES. */
 
-#define WIDTH (TILE * LANES)
 #define PATCH_ROW (KW * IN_C)
-
-#if SUMS == 16
-typedef int16_t NAME(sum);
-#else
-typedef int32_t NAME(sum);
-#endif
-
-/* What becomes of a pixel's sums, OUT_C of them from channel `first` on. */
-S3NN_MAYBE_UNUSED static inline void NAME(finish)(const NAME(sum) *sums, uint32_t first,
-                                                  uint32_t pixel, void *out)
-{
-    const uint32_t left = OUT_C - first < WIDTH ? OUT_C - first : WIDTH;
-#if FIRES
-    uint32_t *map = (uint32_t *)out + pixel * OUT_WORDS;
-    for (uint32_t c = 0; c < left; ++c) {
-        const uint32_t fires = sums[c] > NAME(thresholds)[first + c];
-        map[(first + c) / 32u] |= fires << ((first + c) % 32u);
-    }
-#else
-    int32_t *values = (int32_t *)out + pixel * OUT_C + first;
-    for (uint32_t c = 0; c < left; ++c)
-        values[c] = sums[c] * NAME(scales)[first + c] + NAME(offsets)[first + c];
-#endif
-}
 
 #if defined(S3NN_VECTORS) && SUMS == 16
 
@@ -114,7 +89,7 @@ static inline void NAME(pixel)(const uint16_t *const *entries, const uint16_t *c
                                uint32_t pixel, void *out)
 {
     const uint32_t from = S3NN_CLAMP(left, IN_W), end = S3NN_CLAMP(left + KW, IN_W);
-    NAME(sum) lanes[WIDTH], sums[WIDTH];
+    SUM lanes[WIDTH], sums[WIDTH];
     for (uint32_t c = 0; c < WIDTH; ++c)
         lanes[c] = 0;
     for (uint32_t ky = first_row; ky < end_row; ++ky) {
@@ -123,7 +98,7 @@ static inline void NAME(pixel)(const uint16_t *const *entries, const uint16_t *c
         for (const uint16_t *entry = entries[ky] + starts[ky][from]; entry < last; ++entry) {
             const int8_t *row = weights + ((int32_t)*entry - left * IN_C) * WIDTH;
             for (uint32_t c = 0; c < WIDTH; ++c)
-                lanes[c] = (NAME(sum))(lanes[c] + row[c]);
+                lanes[c] = (SUM)(lanes[c] + row[c]);
         }
     }
     for (uint32_t c = 0; c < WIDTH; ++c) {
@@ -137,25 +112,17 @@ static inline void NAME(pixel)(const uint16_t *const *entries, const uint16_t *c
 
 static void NAME(run)(const uint32_t *map, void *out, void *scratch)
 {
-    uint16_t *lists = (uint16_t *)scratch;
-    const uint32_t row_size = S3NN_LIST_SIZE(IN_W, IN_C);
+    s3nn_lists lists = {map, (uint16_t *)scratch, IN_W, IN_WORDS, IN_C, KH, 0};
 #if FIRES
     memset(out, 0, sizeof(uint32_t) * OUT_H * OUT_W * OUT_WORDS);
 #endif
-    uint32_t listed = 0; /* rows that are lists already; row y lies in slot y % KH */
     for (uint32_t oy = 0; oy < OUT_H; ++oy) {
         const int32_t top = (int32_t)(oy * SY) - PY;
         const uint16_t *entries[KH], *starts[KH];
         const uint32_t first_row = S3NN_CLAMP(-top, KH), end_row = S3NN_CLAMP(IN_H - top, KH);
         for (uint32_t ky = first_row; ky < end_row; ++ky) {
-            const uint32_t y = (uint32_t)(top + (int32_t)ky);
-            uint16_t *slot = lists + (y % KH) * row_size;
-            starts[ky] = slot;
-            entries[ky] = slot + IN_W + 1;
-            if (y >= listed) {
-                s3nn_list_row(map + y * IN_W * IN_WORDS, slot + IN_W + 1, slot, IN_W, IN_WORDS, IN_C);
-                listed = y + 1u;
-            }
+            starts[ky] = s3nn_listed(&lists, (uint32_t)(top + (int32_t)ky));
+            entries[ky] = starts[ky] + IN_W + 1;
         }
         for (uint32_t ox = 0; ox < OUT_W; ++ox)
             for (uint32_t tile = 0; tile < TILES; ++tile)
@@ -164,5 +131,4 @@ static void NAME(run)(const uint32_t *map, void *out, void *scratch)
     }
 }
 
-#undef WIDTH
 #undef PATCH_ROW

@@ -134,34 +134,25 @@ static void NAME(block)(const NAME(patch) *patch, uint32_t begin, uint32_t pixel
 
 static void NAME(run)(const uint32_t *map, void *out, void *scratch)
 {
-    uint16_t *lists = (uint16_t *)scratch;
-    const uint32_t row_size = S3NN_LIST_SIZE(IN_W, IN_C);
+    s3nn_lists lists = {map, (uint16_t *)scratch, IN_W, IN_WORDS, IN_C, KH, 0};
 #if FIRES
     memset(out, 0, sizeof(uint32_t) * OUT_H * OUT_W * OUT_WORDS);
 #endif
-    uint32_t listed = 0; /* rows that are lists already; row y lies in slot y % KH */
     for (uint32_t oy = 0; oy < OUT_H; ++oy) {
         const int32_t top = (int32_t)(oy * SY) - PY;
         NAME(patch) patch;
         patch.first_row = S3NN_CLAMP(-top, KH);
         patch.end_row = S3NN_CLAMP(IN_H - top, KH);
-        for (uint32_t ky = patch.first_row; ky < patch.end_row; ++ky) {
-            const uint32_t y = (uint32_t)(top + (int32_t)ky);
-            uint16_t *slot = lists + (y % KH) * row_size;
-            if (y >= listed) {
-                s3nn_list_row(map + y * IN_W * IN_WORDS, slot + IN_W + 1, slot, IN_W, IN_WORDS, IN_C);
-                listed = y + 1u;
-            }
-        }
+        const uint16_t *rows[KH];
+        for (uint32_t ky = patch.first_row; ky < patch.end_row; ++ky)
+            rows[ky] = s3nn_listed(&lists, (uint32_t)(top + (int32_t)ky));
         for (uint32_t ox = 0; ox < OUT_W; ++ox) {
             const int32_t left = (int32_t)(ox * SX) - PX;
             const uint32_t from = S3NN_CLAMP(left, IN_W), end = S3NN_CLAMP(left + KW, IN_W);
             patch.shift = left * IN_C;
             for (uint32_t ky = patch.first_row; ky < patch.end_row; ++ky) {
-                const uint32_t y = (uint32_t)(top + (int32_t)ky);
-                const uint16_t *slot = lists + (y % KH) * row_size;
-                patch.first[ky] = slot + IN_W + 1 + slot[from];
-                patch.last[ky] = slot + IN_W + 1 + slot[end];
+                patch.first[ky] = rows[ky] + IN_W + 1 + rows[ky][from];
+                patch.last[ky] = rows[ky] + IN_W + 1 + rows[ky][end];
             }
             for (uint32_t begin = 0; begin < ROW; begin += BLOCK)
                 NAME(block)(&patch, begin, oy * OUT_W + ox, out);

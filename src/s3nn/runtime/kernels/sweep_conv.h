@@ -10,7 +10,6 @@
  *
  * Defined around this text: as for event_conv.h, and WIDE, MODULAR.  SUMS is 16. */
 
-#define WIDTH (TILE * LANES)
 #define ROW (KW * WIDTH)
 #define SILENT_WORDS (OUT_WORDS / TILES)
 
@@ -140,8 +139,8 @@ S3NN_MAYBE_UNUSED static inline void NAME(sums)(const NAME(slot) *slot, int16_t 
 
 #endif
 
-S3NN_MAYBE_UNUSED static inline void NAME(finish)(NAME(slot) *slot, uint32_t tile,
-                                                  uint32_t pixel, void *out)
+S3NN_MAYBE_UNUSED static inline void NAME(complete)(NAME(slot) *slot, uint32_t tile,
+                                                    uint32_t pixel, void *out)
 {
     NAME(widen)(slot);
 #if defined(S3NN_VECTORS) && FIRES
@@ -160,19 +159,7 @@ S3NN_MAYBE_UNUSED static inline void NAME(finish)(NAME(slot) *slot, uint32_t til
 #else
     S3NN_ALIGNED int16_t sums[WIDTH];
     NAME(sums)(slot, sums);
-    const uint32_t first = tile * WIDTH;
-    const uint32_t left = OUT_C - first < WIDTH ? OUT_C - first : WIDTH;
-#if FIRES
-    uint32_t *map = (uint32_t *)out + pixel * OUT_WORDS;
-    for (uint32_t c = 0; c < left; ++c) {
-        const uint32_t fires = sums[c] > NAME(thresholds)[first + c];
-        map[(first + c) / 32u] |= fires << ((first + c) % 32u);
-    }
-#else
-    int32_t *values = (int32_t *)out + pixel * OUT_C + first;
-    for (uint32_t c = 0; c < left; ++c)
-        values[c] = sums[c] * NAME(scales)[first + c] + NAME(offsets)[first + c];
-#endif
+    NAME(finish)(sums, tile * WIDTH, pixel, out);
 #endif
 }
 
@@ -253,7 +240,7 @@ static inline void NAME(row)(const uint16_t *const *entries, const uint16_t *con
             NAME(add_all)(slots, entry, last, weights);
         }
         if (done >= 0)
-            NAME(finish)(&slots[0], tile, first_pixel + (uint32_t)done, out);
+            NAME(complete)(&slots[0], tile, first_pixel + (uint32_t)done, out);
         S3NN_UNROLL for (int j = 0; j + 1 < KW; ++j)
             slots[j] = slots[j + 1];
         NAME(clear)(&slots[KW - 1]);
@@ -262,31 +249,22 @@ static inline void NAME(row)(const uint16_t *const *entries, const uint16_t *con
 
 static void NAME(run)(const uint32_t *map, void *out, void *scratch)
 {
-    uint16_t *lists = (uint16_t *)scratch;
-    const uint32_t row_size = S3NN_LIST_SIZE(IN_W, IN_C);
+    s3nn_lists lists = {map, (uint16_t *)scratch, IN_W, IN_WORDS, IN_C, KH, 0};
 #if FIRES
     memset(out, 0, sizeof(uint32_t) * OUT_H * OUT_W * OUT_WORDS);
 #endif
-    uint32_t listed = 0; /* rows that are lists already; row y lies in slot y % KH */
     for (uint32_t oy = 0; oy < OUT_H; ++oy) {
         const int32_t top = (int32_t)oy - PY;
         const uint16_t *entries[KH], *starts[KH];
         const uint32_t first_row = S3NN_CLAMP(-top, KH), end_row = S3NN_CLAMP(IN_H - top, KH);
         for (uint32_t ky = first_row; ky < end_row; ++ky) {
-            const uint32_t y = (uint32_t)(top + (int32_t)ky);
-            uint16_t *slot = lists + (y % KH) * row_size;
-            starts[ky] = slot;
-            entries[ky] = slot + IN_W + 1;
-            if (y >= listed) {
-                s3nn_list_row(map + y * IN_W * IN_WORDS, slot + IN_W + 1, slot, IN_W, IN_WORDS, IN_C);
-                listed = y + 1u;
-            }
+            starts[ky] = s3nn_listed(&lists, (uint32_t)(top + (int32_t)ky));
+            entries[ky] = starts[ky] + IN_W + 1;
         }
         for (uint32_t tile = 0; tile < TILES; ++tile)
             NAME(row)(entries, starts, first_row, end_row, tile, oy * OUT_W, out);
     }
 }
 
-#undef WIDTH
 #undef ROW
 #undef SILENT_WORDS
