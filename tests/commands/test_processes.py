@@ -109,7 +109,13 @@ def test_help_needs_no_torch_and_is_quick(words: list[str]) -> None:
 
 def test_an_interrupt_is_no_traceback(tmp_path: Path) -> None:
     command = [*TRAIN, "--fit.epochs", "400", "--out", str(tmp_path / "run")]
-    with subprocess.Popen(command, env=ENV, stderr=subprocess.PIPE, text=True) as p:
+
+    def heed() -> None:  # a shell's background jobs, these tests among them, may ignore it
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    with subprocess.Popen(
+        command, env=ENV, stderr=subprocess.PIPE, text=True, preexec_fn=heed
+    ) as p:
         wait_for_epochs(tmp_path / "run" / "metrics.jsonl", 2, p)
         p.send_signal(signal.SIGINT)
         _, err = p.communicate(timeout=60)
