@@ -71,6 +71,7 @@ TORCH_FREE: tuple[str, ...] = (
         "graph.windows",
         "graph.bounds",
         "graph.levels",
+        "graph.rewrite",
         "graph.quantise",
         "runtime",
         "config",

@@ -26,6 +26,7 @@ from s3nn.graph.nodes import (
     RoundedMeanPool,
     SumPool,
 )
+from s3nn.graph.rewrite import fire_before_pools
 
 INT16 = 2**15 - 1  # sums that fit are added twice as fast
 ENDS_BITS = 8  # the first layer and the read-out are never coarser
@@ -91,34 +92,6 @@ def quantised(graph: Graph, bits: int, images: Array) -> Quantised:
     integer = quantiser.run()
     check_int32(integer)
     return Quantised(real, integer, quantiser.forms, quantiser.made)
-
-
-def fire_before_pools(graph: Graph) -> Graph:
-    """The same network with every max-pool that only neurons read behind those neurons.
-
-    The largest of a window exceeds a threshold exactly where one of its pixels does.
-    """
-    moved: list[Vertex] = []
-    renamed: dict[str, str] = {}
-    pools = {
-        v.name: v
-        for v in graph
-        if isinstance(v.node, MaxPool)
-        and graph.specs[v.name].edge is Edge.ANALOG
-        and len(graph.users[v.name]) == 1
-        and isinstance(graph.users[v.name][0].node, Fire)
-    }
-    for vertex in graph:
-        if vertex.name in pools:
-            continue
-        pool = pools.get(vertex.inputs[0]) if vertex.inputs else None
-        if pool is None:
-            moved.append(replace(vertex, inputs=tuple(renamed.get(n, n) for n in vertex.inputs)))
-            continue
-        moved.append(replace(vertex, inputs=tuple(renamed.get(n, n) for n in pool.inputs)))
-        moved.append(Vertex(pool.name, pool.node, (vertex.name,)))
-        renamed[vertex.name] = pool.name
-    return Graph(tuple(moved))
 
 
 class _Quantiser:
