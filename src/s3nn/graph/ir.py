@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 from typing import Any
@@ -148,9 +148,3 @@ class Graph:
             *_, (_, logits) = self.values(images[start : start + batch])
             found.append(logits)
         return np.concatenate(found)
-
-    def rewired(self, vertices: Iterator[Vertex] | list[Vertex], renamed: dict[str, str]) -> Graph:
-        """A graph of ``vertices`` that read ``renamed[name]`` where they read ``name``."""
-        return Graph(
-            tuple(replace(v, inputs=tuple(renamed.get(n, n) for n in v.inputs)) for v in vertices)
-        )

@@ -384,18 +384,17 @@ def _apply(node: fx.Node, module: nn.Module | None) -> Callable[[Tensor], Tensor
 def _merged(graph: Graph) -> Graph:
     """Affine behind affine becomes one, where nobody else reads the first."""
     kept: list[Vertex] = []
-    renamed: dict[str, str] = {}
     for vertex in graph:
         before = kept[-1] if kept else None
         if (
             before is not None
             and isinstance(vertex.node, Affine)
             and isinstance(before.node, Affine)
-            and [renamed.get(n, n) for n in vertex.inputs] == [before.name]
+            and vertex.inputs == (before.name,)
             and len(graph.users[before.name]) == 1
             and before.inputs != (IMAGE,)
         ):
             kept[-1] = Vertex(vertex.name, vertex.node.after(before.node), before.inputs)
             continue
         kept.append(vertex)
-    return graph.rewired(kept, renamed)
+    return Graph(tuple(kept))

@@ -139,11 +139,6 @@ class Plan:
     image: Value
     output: Value
 
-    @property
-    def weights(self) -> int:
-        """How many weights there are."""
-        return sum(step.weight.size for step in self.steps if isinstance(step, Convolution))
-
 
 def plan(
     graph: Graph, rates: Mapping[str, float] | None = None, dense_above: float = DENSE_ABOVE
