@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from s3nn.decode import decode
 from s3nn.errors import UsageError, unknown_name
-from s3nn.registry import MODELS, NEURONS, SYNAPSES, Spec
+from s3nn.registry import ENCODERS, MODELS, NEURONS, READOUTS, SYNAPSES, Spec
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,10 @@ class Model:
     """The synapse and its options, e.g. "integer(bits=4)"."""
     steps: int = 1
     """Time steps; 1 has no time axis."""
+    encoder: str = "direct"
+    """How an image becomes a sequence (see `s3nn list encoders`)."""
+    readout: str = "mean"
+    """How the outputs of the steps become one answer (see `s3nn list readouts`)."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,8 @@ class Optim:
     """The largest norm of the gradient; none: as it comes."""
     average: float = 0.0
     """Decay of a moving average of the weights, which is what is validated and kept; 0: none."""
+    tet: float | None = None
+    """Train every step of a network in time by itself (TET): the share that evens outputs out."""
     sharpen: float = 1.0
     """Factor on the slope of the surrogate, reached linearly at the last epoch."""
 
@@ -92,6 +98,12 @@ class Fit:
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
     step: Literal["plain", "lean", "compiled"] = "plain"
     """lean: keep spikes as bits and compute potentials again; compiled: and compile that part."""
+    window: int | None = None
+    """Time steps that go through a network in time together in training; none: all of them."""
+    recompute: bool = False
+    """Run a window again for its backward pass, so that memory need not grow with the steps."""
+    truncate: bool = False
+    """Pass no gradient from one window to the one before it."""
     accumulate: int = 1
     """Parts that a batch is computed in, one after the other, for memory."""
     strategy: Literal["ddp", "fsdp"] = "ddp"
@@ -168,6 +180,11 @@ class Run:
                 f"data.batch={self.data.batch} cannot be computed in "
                 f"fit.accumulate={self.fit.accumulate} equal parts"
             )
+        if (self.fit.recompute or self.fit.truncate) and self.fit.window is None:
+            raise UsageError(
+                "fit.recompute and fit.truncate are about windows of time steps: say how many "
+                "steps are one, --fit.window 1"
+            )
         if self.teacher.row is not None and self.teacher.folder is not None:
             raise UsageError("teacher.row and teacher.folder both name a teacher: give one")
         return self
@@ -198,13 +215,13 @@ class Run:
 _BELOW_1 = math.nextafter(1.0, 0.0)
 _RANGES: dict[str, tuple[float | None, float | None]] = {
     **dict.fromkeys(("data.batch", "data.crop", "model.steps", "fit.epochs"), (1, None)),
-    **dict.fromkeys(("fit.patience", "fit.threads", "fit.accumulate"), (1, None)),
+    **dict.fromkeys(("fit.patience", "fit.threads", "fit.accumulate", "fit.window"), (1, None)),
     **dict.fromkeys(("data.shift", "data.cutout", "data.mixup", "data.workers"), (0, None)),
     **dict.fromkeys(("seed", "optim.weight_decay"), (0, None)),
     **dict.fromkeys(("model.width", "optim.lr", "optim.clip", "optim.sharpen"), (None, None)),
     "teacher.temperature": (None, None),
     **dict.fromkeys(("optim.warmup", "optim.label_smoothing", "optim.average"), (0, _BELOW_1)),
-    "teacher.share": (0, 1),
+    **dict.fromkeys(("teacher.share", "optim.tet"), (0, 1)),
     "budget.firing_rate": (None, _BELOW_1),
 }
 
@@ -214,6 +231,8 @@ def _parts_exist(model: Model) -> None:
         (MODELS, model.name),
         (NEURONS, model.neuron),
         (SYNAPSES, model.synapse),
+        (ENCODERS, model.encoder),
+        (READOUTS, model.readout),
     ):
         name = Spec.parse(spec).name
         if name not in registry.entries:

@@ -179,6 +179,8 @@ def _read_module(path: Path, module: str) -> list[Entry]:
 SURROGATES = Registry("surrogate", "s3nn.surrogates")
 NEURONS = Registry("neuron", "s3nn.neurons")
 SYNAPSES = Registry("synapse", "s3nn.synapses")
+ENCODERS = Registry("encoder", "s3nn.clock.encoders")
+READOUTS = Registry("read-out over time", "s3nn.clock.readouts")
 MODELS = Registry("model", "s3nn.models")
 DATA_SETS = Registry("data set", "s3nn.data")
 RECIPES = Registry("recipe", "s3nn.recipes")

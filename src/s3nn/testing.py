@@ -24,13 +24,20 @@ from s3nn._checks import (
     named,
     normal,
 )
-from s3nn.clock import Scan
+from s3nn.clock import Encoder, Readout, Scan
 from s3nn.graph.ir import Edge
 from s3nn.neurons import Neuron, SteppedNeuron, TemporalNeuron
 from s3nn.surrogates import Surrogate
 from s3nn.synapses import Synapse, SynapticConv2d, SynapticLinear
 
-__all__ = ["check_model", "check_neuron", "check_surrogate", "check_synapse"]
+__all__ = [
+    "check_encoder",
+    "check_model",
+    "check_neuron",
+    "check_readout",
+    "check_surrogate",
+    "check_synapse",
+]
 
 DTYPES = (torch.float32, torch.float64, torch.bfloat16)
 
@@ -99,6 +106,62 @@ def check_synapse(make: Callable[[], Synapse]) -> None:
     expected = nn.functional.linear(vector, linear.synapse(linear.weight), linear.bias)
     assert_close(linear(vector), expected, msg=named("the matrix product uses the seen weight"))
     _check_round_trip(linear, SynapticLinear(make(), 7, 4, bias=True), vector)
+
+
+def check_encoder(make: Callable[[int], Encoder], steps: int = 4) -> None:
+    """Hold the encoders ``make(steps)`` to their contract, on images of 4 channels, 8 x 6.
+
+    Steps have the shape that is declared, step t of image n is number t N + n, spikes are where
+    spikes are declared, a constant encoder shows the same at every step, the dtype is kept, and in
+    eval mode an image is shown the same way twice, whatever the batch it comes in.
+
+    >>> from s3nn.clock.encoders import Latency
+    >>> check_encoder(lambda steps: Latency(steps, least=0.1))
+    """
+    for dtype in (torch.float32, torch.float64):
+        x = normal((5, 4, 8, 6), 6, dtype).abs().clamp(max=1)
+        for given in (steps, 1):
+            encoder = make(given).eval()
+            kind, shape = type(encoder).__name__, encoder.shape((4, 8, 6))
+            shown = encoder(x)
+            expected = (given * len(x), *shape)
+            hold(shown.shape == expected, f"{kind} gives {expected}, got {tuple(shown.shape)}")
+            hold(shown.dtype == dtype, f"{kind} keeps the dtype {dtype}, got {shown.dtype}")
+            check_edge(encoder.emits, shown, kind)
+            sequence = shown.unflatten(0, (given, len(x)))
+            alone = torch.stack([encoder(image[None]) for image in x], 1)
+            hold(torch.equal(alone, sequence), f"{kind}: step t of image n is number t N + n")
+            same = torch.equal(sequence, sequence[:1].expand_as(sequence))
+            hold(same or not encoder.constant, f"{kind} shows the same at every step")
+            check_edge(encoder.emits, encoder.train()(x), kind)
+
+
+def check_readout(make: Callable[[int], Readout], steps: int = 4) -> None:
+    """Hold the read-outs ``make(steps)`` to their contract.
+
+    (T, N, K) becomes (N, K) of the same dtype; samples and classes are treated apart; the gradient
+    of every output is finite, and every class of every sample has one at some step; at one step
+    the answer is the output, where the read-out says that it is trivial there.
+
+    >>> from s3nn.clock.readouts import Max
+    >>> check_readout(Max)
+    """
+    for dtype in (torch.float32, torch.float64):
+        outputs = normal((steps, 5, 3), 7, dtype).requires_grad_()
+        readout = make(steps)
+        kind, answer = type(readout).__name__, readout(outputs)
+        hold(answer.shape == (5, 3), f"{kind} gives (N, K) = (5, 3), got {tuple(answer.shape)}")
+        hold(answer.dtype == dtype, f"{kind} keeps the dtype {dtype}, got {answer.dtype}")
+        apart = torch.cat([readout(sample) for sample in outputs.split(1, 1)])
+        assert_close(apart, answer, msg=named(f"{kind} treats samples apart"))
+        apart = torch.cat([readout(one) for one in outputs.split(1, 2)], 1)
+        assert_close(apart, answer, msg=named(f"{kind} treats classes apart"))
+        (grad,) = torch.autograd.grad(answer.sum(), outputs)
+        reached = bool(grad.isfinite().all()) and bool((grad != 0).any(0).all())
+        hold(reached, f"{kind}: a gradient reaches every class of every sample, got {grad}")
+        one = make(1)
+        if one.trivial_at_one_step:
+            assert_close(one(outputs[:1]), outputs[0], msg=named(f"{kind} is trivial at one step"))
 
 
 def check_model(

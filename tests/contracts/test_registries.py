@@ -9,16 +9,26 @@ import pytest
 import torch
 from torch import nn
 
-from s3nn.clock import unroll
+from s3nn.clock import make_readout, unroll
 from s3nn.models import Parts
 from s3nn.neurons import TemporalNeuron, make_neuron
-from s3nn.registry import MODELS, NEURONS, SURROGATES, SYNAPSES
-from s3nn.testing import check_model, check_neuron, check_surrogate, check_synapse
+from s3nn.registry import ENCODERS, MODELS, NEURONS, READOUTS, SURROGATES, SYNAPSES
+from s3nn.testing import (
+    check_encoder,
+    check_model,
+    check_neuron,
+    check_readout,
+    check_surrogate,
+    check_synapse,
+)
 
 # Beside the defaults: options that a formula may hide behind its defaults.
 SURROGATE_SPECS = [*SURROGATES.names(), "s3(alpha=5)", "s3(alpha=2, beta=None)", "s3(beta=0)"]
 SURROGATE_SPECS += ["rectangle(width=0.7)", "triangle(width=0.7)", "straight_through(clip=0.4)"]
 SYNAPSE_SPECS = [*SYNAPSES.names(), "integer(bits=2)", "integer(bits=8)"]
+ENCODER_SPECS = [*ENCODERS.names(), "latency(least=0.2)", "latency(least=0.2, tau=2)"]
+READOUT_SPECS = [*READOUTS.names(), "membrane(tau=4, take=max)", "membrane(take=mean)"]
+READOUT_SPECS += ["first_spike(threshold=0.5, scale=6)"]
 THRESHOLDS = [
     {"threshold": 0.5, "learn": learn, "per_channel": per_channel}
     for learn, per_channel in product((False, True), (False, True))
@@ -52,6 +62,16 @@ def test_neuron_with_threshold(name: str, options: dict[str, float]) -> None:
 @pytest.mark.parametrize("spec", SYNAPSE_SPECS)
 def test_synapse(spec: str) -> None:
     check_synapse(lambda: SYNAPSES.build(spec))
+
+
+@pytest.mark.parametrize("spec", ENCODER_SPECS)
+def test_encoder(spec: str) -> None:
+    check_encoder(lambda steps: ENCODERS.build(spec, steps=steps))
+
+
+@pytest.mark.parametrize("spec", READOUT_SPECS)
+def test_readout(spec: str) -> None:
+    check_readout(lambda steps: make_readout(spec, steps))
 
 
 def make_model(name: str, parts: Parts, width: float) -> nn.Module:

@@ -69,7 +69,7 @@ def test_functions_and_methods() -> None:
 
 def test_the_steps_of_an_unrolled_network() -> None:
     sites = trace(unroll(Cnn7((1, 8, 8), 10, Parts("lif"), width=0.0625), 4))
-    assert [s.runs for s in sites if s.name.startswith("encode")] == [1, 1]
+    assert [s.runs for s in sites if s.name.startswith("encode.")] == [1, 1]
     assert {s.runs for s in sites if s.name.startswith(("features", "readout"))} == {4}
     assert {s.output_edge for s in sites if s.operation == "neuron"} == {Edge.SPIKE}
 

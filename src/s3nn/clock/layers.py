@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from s3nn.clock.unroll import Scan
+from s3nn.clock.scan import Scan
 from s3nn.graph.ir import Edge
 from s3nn.neurons.base import Neuron
 

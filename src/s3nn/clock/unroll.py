@@ -4,58 +4,67 @@ from __future__ import annotations
 
 import copy
 
-import torch
 from torch import Tensor, nn
 
+from s3nn.clock.encoders import Encoder
+from s3nn.clock.encoders.direct import Direct
+from s3nn.clock.readouts import Readout
+from s3nn.clock.readouts.mean import Mean
+from s3nn.clock.scan import Scan
+from s3nn.clock.windows import Windows
 from s3nn.errors import UnsupportedError, UsageError
-from s3nn.graph.ir import Edge
 from s3nn.neurons.base import Neuron, TemporalNeuron
-
-
-class Scan(nn.Module):
-    """Temporal neurons that go through the T steps of a folded sequence (T N, C, ...)."""
-
-    def __init__(self, neuron: TemporalNeuron, steps: int) -> None:
-        super().__init__()
-        self.neuron, self.steps = neuron, steps
-
-    @property
-    def emits(self) -> Edge:
-        return self.neuron.emits
-
-    def forward(self, current: Tensor) -> Tensor:
-        return self.neuron.run(current.unflatten(0, (self.steps, -1))).flatten(0, 1)
-
-    def potential(self, current: Tensor) -> Tensor:
-        """The membrane potential of every step, folded as ``current`` is."""
-        return self.neuron.potentials(current.unflatten(0, (self.steps, -1))).flatten(0, 1)
 
 
 class Unroll(nn.Module):
     """A model with an encode, features and a read-out, run for T steps.
 
-    Direct coding: the image is shown at every step, so that its current is the same at every step
-    and is computed once.  Between the layers the steps are folded into the batch, (T N, C, ...);
-    only temporal neurons see them apart.  Read-out: the mean of the logits over the steps.
+    ``encoder`` makes a sequence of the image, ``over_time`` one answer of the outputs.  Between
+    the layers the steps are folded into the batch, (T N, C, ...); only temporal neurons see them
+    apart.  Where the encoder shows the same at every step, the first layer runs once.
+
+    ``windows`` makes training go through time piece by piece (see ``Windows``).
     """
 
-    def __init__(self, model: nn.Module, steps: int) -> None:
+    def __init__(self, model: nn.Module, encoder: Encoder, over_time: Readout) -> None:
         super().__init__()
         self.encode, self.features, self.readout = (
             model.get_submodule(name) for name in ("encode", "features", "readout")
         )
+        self.encoder, self.over_time = encoder, over_time
         self.input_shape = getattr(model, "input_shape", None)
-        self.steps = steps
+        self.steps = encoder.steps
+        self.windows: Windows | None = None
 
     def forward(self, x: Tensor) -> Tensor:
-        current = self.encode(x)
-        every_step = torch.cat([current] * self.steps)
-        logits: Tensor = self.readout(self.features(every_step))
-        return logits.unflatten(0, (self.steps, -1)).mean(0)
+        answer: Tensor = self.over_time(self.each_step(x))
+        return answer
+
+    def each_step(self, x: Tensor) -> Tensor:
+        """The outputs of every step, (T, N, classes), for images x (N, C, H, W)."""
+        if self.windows is not None and self.training:
+            return self.windows.outputs(self, x)
+        outputs: Tensor = self.readout(self.features(self.currents(x)))
+        return outputs.unflatten(0, (self.steps, -1))
+
+    def currents(self, x: Tensor) -> Tensor:
+        """The current of the first neurons at every step, (T N, C, ...)."""
+        found: Tensor = (
+            self.encoder(self.encode(x)) if self.encoder.constant else self.encode(self.encoder(x))
+        )
+        return found
 
 
-def unroll(model: nn.Module, steps: int) -> nn.Module:
-    """A copy of ``model`` that runs for ``steps`` time steps; with one step, a plain copy.
+def unroll(
+    model: nn.Module,
+    steps: int,
+    encoder: Encoder | None = None,
+    over_time: Readout | None = None,
+) -> nn.Module:
+    """A copy of ``model`` that runs for ``steps`` time steps.
+
+    ``encoder`` is direct unless given, and ``over_time`` the mean.  With both as they are and one
+    step, this is a plain copy.
 
     >>> import torch
     >>> from s3nn.models import Mlp, Parts
@@ -66,8 +75,14 @@ def unroll(model: nn.Module, steps: int) -> nn.Module:
     if steps < 1:
         raise UsageError(f"a network runs for 1 step or more, got {steps}")
     model = copy.deepcopy(model)
-    if steps == 1:
+    if steps == 1 and encoder is None and over_time is None:
         return model
+    encoder, over_time = encoder or Direct(steps), over_time or Mean(steps)
+    if (encoder.steps, over_time.steps) != (steps, steps):
+        raise UsageError(
+            f"an encoder of {encoder.steps} steps and a read-out of {over_time.steps} were given "
+            f"for a network of {steps}: make them agree"
+        )
     missing = {"encode", "features", "readout"} - {name for name, _ in model.named_children()}
     if missing:
         raise UnsupportedError(
@@ -76,7 +91,8 @@ def unroll(model: nn.Module, steps: int) -> nn.Module:
             "derive it from s3nn.models.SpikingModel",
         )
     temporal = [n for n, m in model.named_modules() if isinstance(m, TemporalNeuron)]
-    if not temporal and any(isinstance(m, Neuron) for m in model.modules()):
+    repeats = steps > 1 and encoder.constant
+    if repeats and not temporal and any(isinstance(m, Neuron) for m in model.modules()):
         raise UsageError(
             f"none of this model's neurons has a memory, so {steps} steps would repeat one step "
             f"{steps} times: use steps=1, or a temporal neuron such as lif"
@@ -86,4 +102,4 @@ def unroll(model: nn.Module, steps: int) -> nn.Module:
         neuron = model.get_submodule(name)
         assert isinstance(neuron, TemporalNeuron)
         setattr(model.get_submodule(parent), child, Scan(neuron, steps))
-    return Unroll(model, steps)
+    return Unroll(model, encoder, over_time)

@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from s3nn.errors import UsageError, unknown_name
-from s3nn.registry import DATA_SETS, MODELS, NEURONS, RECIPES, SURROGATES, SYNAPSES, Registry
+from s3nn.registry import (
+    DATA_SETS,
+    ENCODERS,
+    MODELS,
+    NEURONS,
+    READOUTS,
+    RECIPES,
+    SURROGATES,
+    SYNAPSES,
+    Registry,
+)
 from s3nn.rows import EXAMPLES
 
 KINDS: dict[str, Registry] = {
@@ -12,6 +22,8 @@ KINDS: dict[str, Registry] = {
     "neurons": NEURONS,
     "surrogates": SURROGATES,
     "synapses": SYNAPSES,
+    "encoders": ENCODERS,
+    "readouts": READOUTS,
     "data": DATA_SETS,
 }
 ROWS = "rows"

@@ -93,6 +93,8 @@ class _Counter(fx.Interpreter):
                 values |= _neurons(site, module, output, self.samples)
             case "add":
                 values["adds"] = output.numel() * max(1, len(inputs) - 1)
+            case "over_time":
+                values["adds"] = inputs[0].numel() - output.numel()
             case "avg_pool":
                 # One addition fewer than there are values in a window, a window an output.
                 reads = _pool_reads(node, module, inputs[0], output)

@@ -72,6 +72,6 @@ def open_run(folder: Path) -> Trained:
         mean, std, checksum = tuple(data["mean"]), tuple(data["std"]), str(data["checksum"])
     except (KeyError, TypeError) as error:
         raise RunFolderError(f"{folder}/run.json says nothing of its data ({error})") from error
-    network = build_model(described.run.model, shape, len(classes))
+    network = build_model(described.run.model, shape, len(classes), mean=mean, std=std)
     read_weights(folder, network)
     return Trained(described.run, network.eval(), shape, classes, mean, std, checksum)

@@ -15,7 +15,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 from torch.nn.modules.padding import _ReflectionPadNd, _ReplicationPadNd
 
-from s3nn.clock import Scan
+from s3nn.clock import Encoder, Readout, Scan
 from s3nn.errors import UnsupportedError
 from s3nn.graph.ir import Edge
 from s3nn.neurons import Neuron
@@ -126,13 +126,15 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 
 class _Tracer(fx.Tracer):
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        leaf = (Neuron, Scan, Synapse, *_CONVOLUTIONS, nn.Linear)
+        leaf = (Neuron, Scan, Encoder, Readout, Synapse, *_CONVOLUTIONS, nn.Linear)
         return isinstance(m, leaf) or super().is_leaf_module(m, module_qualified_name)
 
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _MODULES: dict[str, tuple[type[nn.Module], ...]] = {
     "neuron": (Neuron, Scan),
+    "encode": (Encoder,),
+    "over_time": (Readout,),
     "conv": _CONVOLUTIONS,
     "linear": (nn.Linear,),
     "norm": (_BatchNorm,),
@@ -191,6 +193,11 @@ def _site(node: fx.Node, model: nn.Module, found: Traced, names: dict[str, int])
         name = path = str(node.target)
         module = model.get_submodule(path)
         edge = module.emits if isinstance(module, (Neuron, Scan)) else output_edge(operation, edges)
+        if isinstance(module, Encoder):
+            runs *= module.steps
+            edge = edges[0] if module.constant else module.emits
+        elif isinstance(module, Readout):
+            runs = 1  # the steps, folded into the batch, are over
     else:
         name = called(node)
         callers = [*node.meta.get("nn_module_stack", {}).values()]

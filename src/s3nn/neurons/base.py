@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -71,12 +71,16 @@ class SteppedNeuron(TemporalNeuron):
         return torch.stack(found)
 
     def run(self, current: Tensor) -> Tensor:
-        outputs, state = [], None
+        return self.advance(current, None)[0]
+
+    def advance(self, current: Tensor, state: Any) -> tuple[Tensor, Any]:
+        """Some steps (T, N, C, ...) from the state before them: outputs, and the state after."""
+        outputs = []
         for step_current in current.unbind(0):
             output, state = self.step(step_current, state)
             outputs.append(output)
         # cat, not stack: it keeps a channels-last layout, which the next convolution wants.
-        return torch.cat(outputs).unflatten(0, current.shape[:2])
+        return torch.cat(outputs).unflatten(0, current.shape[:2]), state
 
 
 class Threshold(nn.Module):

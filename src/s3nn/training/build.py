@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import nn
 
-from s3nn.clock import unroll
+from s3nn.clock import Encoder, make_readout, unroll
 from s3nn.config import Model
 from s3nn.errors import UsageError
 from s3nn.models import Parts
-from s3nn.registry import MODELS
+from s3nn.registry import ENCODERS, MODELS
 from s3nn.synapses import SynapticConv2d, SynapticLinear
 
 
-def build_model(model: Model, input_shape: tuple[int, int, int], classes: int) -> nn.Module:
+def build_model(
+    model: Model,
+    input_shape: tuple[int, int, int],
+    classes: int,
+    *,
+    mean: Sequence[float] = (0.0,),
+    std: Sequence[float] = (1.0,),
+) -> nn.Module:
     """The network that ``model`` describes, for images (C, H, W) of ``classes`` classes.
+
+    ``mean`` and ``std`` are what the images are normalised by, one number a channel: encoders that
+    speak of intensities undo it.
 
     >>> build_model(Model(name="mlp", width=0.1), (1, 8, 8), classes=10).readout
     SynapticLinear(
@@ -22,8 +34,15 @@ def build_model(model: Model, input_shape: tuple[int, int, int], classes: int) -
     )
     """
     parts = Parts(neuron=model.neuron, synapse=model.synapse)
-    network: nn.Module = MODELS.get(model.name)(input_shape, classes, parts, model.width)
-    return unroll(network, model.steps) if model.steps > 1 else network
+    encoder: Encoder = ENCODERS.build(model.encoder, steps=model.steps, mean=mean, std=std)
+    shape = encoder.shape(input_shape)
+    network: nn.Module = MODELS.get(model.name)(shape, classes, parts, model.width)
+    over_time = make_readout(model.readout, model.steps)
+    if model.steps == 1 and encoder.constant and over_time.trivial_at_one_step:
+        return network
+    network = unroll(network, model.steps, encoder, over_time)
+    network.input_shape = input_shape  # type: ignore[assignment]
+    return network
 
 
 def start_at(network: nn.Module, teacher: nn.Module) -> None:

@@ -21,6 +21,7 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping, EMAWeightAverag
 from lightning.pytorch.loggers import Logger
 from torch import nn
 
+from s3nn.clock import Unroll, Windows
 from s3nn.config import Fit, Run
 from s3nn.data import DataSet, Stream
 from s3nn.data.batches import Batches
@@ -108,7 +109,8 @@ def fit(
 def untrained(run: Run, data: DataSet) -> nn.Module:
     """The run's network with its first weights, which follow from the seed."""
     L.seed_everything(run.seed, verbose=False)
-    return build_model(run.model, data.spec.shape, len(data.spec.classes))
+    spec = data.spec
+    return build_model(run.model, spec.shape, len(spec.classes), mean=spec.mean, std=spec.std)
 
 
 def data_description(data: DataSet) -> dict[str, Any]:
@@ -149,6 +151,8 @@ def _train(
         torch.set_num_threads(run.fit.threads)
     keep_freed_memory()
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if run.fit.window is not None and isinstance(network, Unroll):
+        network.windows = Windows(run.fit.window, run.fit.recompute, run.fit.truncate)
     if teacher is not None and run.teacher.start:
         start_at(network, teacher)
     loader = Loader(*batches(run, data, processes))

@@ -11,11 +11,12 @@ from torch.nn.functional import cross_entropy
 from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassAccuracy
 
+from s3nn.clock import Unroll
 from s3nn.config import Optim, Run
 from s3nn.errors import TrainingError
 from s3nn.training.augment import cutout, mixup
 from s3nn.training.budget import FiringRate, Multiplier
-from s3nn.training.loss import distillation
+from s3nn.training.loss import distillation, tet
 
 # One more than any seed a user would give: epochs of different runs draw from different streams.
 EPOCH_STRIDE = 1_000_003
@@ -52,6 +53,8 @@ class Learner(L.LightningModule):
 
     def on_train_epoch_start(self) -> None:
         torch.manual_seed(self.run.seed + EPOCH_STRIDE * (self.current_epoch + 1))
+        if isinstance(self.network, Unroll):
+            self.network.over_time.begin_epoch(self.current_epoch)
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
         x, y = batch
@@ -81,17 +84,29 @@ class Learner(L.LightningModule):
         return loss
 
     def _loss(self, x: Tensor, labels: list[tuple[float, Tensor]]) -> Tensor:
-        logits = self.network(x).float()
-        smoothing, how = self.run.optim.label_smoothing, self.run.teacher
-        loss = torch.stack(
-            [share * cross_entropy(logits, y, label_smoothing=smoothing) for share, y in labels]
-        ).sum()
+        logits, steps = self._answers(x, labels[0][1])
+        optim, how = self.run.optim, self.run.teacher
+
+        def against(y: Tensor) -> Tensor:
+            if optim.tet is not None and steps is not None:
+                return tet(steps, y, optim.tet, optim.label_smoothing)
+            return cross_entropy(logits, y, label_smoothing=optim.label_smoothing)
+
+        loss = torch.stack([share * against(y) for share, y in labels]).sum()
         (teacher,) = self._teacher
         if teacher is None or how.share == 0:
             return loss
         with torch.no_grad():
             taught = teacher(x).float()
         return (1 - how.share) * loss + how.share * distillation(logits, taught, how.temperature)
+
+    def _answers(self, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The logits (N, classes) and, of a network in time, every step's (T, N, classes)."""
+        if not isinstance(self.network, Unroll):
+            return self.network(x).float(), None
+        steps = self.network.each_step(x).float()
+        self.network.over_time.learn(steps.detach(), labels)
+        return self.network.over_time(steps), steps
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> None:
         x, y = batch
