@@ -39,6 +39,12 @@ WITH_THRESHOLD = [
     for options in THRESHOLDS
     if "threshold" in (takes := inspect.signature(NEURONS.get(name)).parameters)
 ]
+LEAKS = [
+    f"{neuron}(learn_leak=True, per_channel={per_channel}, reset={reset})"
+    for neuron, per_channel, reset in product(
+        ("lif", "cuba"), (False, True), ("hard", "soft", "none")
+    )
+]
 TEMPORAL = [name for name in NEURONS.names() if issubclass(NEURONS.get(name), TemporalNeuron)]
 IMAGE = (1, 16, 16)
 WIDTH = 0.0625
@@ -49,9 +55,9 @@ def test_surrogate(spec: str) -> None:
     check_surrogate(SURROGATES.build(spec))
 
 
-@pytest.mark.parametrize("name", NEURONS.names())
-def test_neuron(name: str) -> None:
-    check_neuron(lambda channels: make_neuron(name, channels))
+@pytest.mark.parametrize("spec", [*NEURONS.names(), *LEAKS])
+def test_neuron(spec: str) -> None:
+    check_neuron(lambda channels: make_neuron(spec, channels))
 
 
 @pytest.mark.parametrize(("name", "options"), WITH_THRESHOLD, ids=str)

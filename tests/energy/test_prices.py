@@ -30,7 +30,7 @@ def test_float_prices_by_hand() -> None:
     assert Float32().layer(SPIKES, 2).total_pj == pytest.approx(5000 * 0.9 / 2)
     assert Float32().layer(PIXELS, 2).total_pj == pytest.approx(100_000 * 4.6 / 2)
     assert Float32().layer(FIRES, 2).total_pj == pytest.approx(400 * 0.9 / 2)
-    lif = replace(FIRES, temporal=True)
+    lif = replace(FIRES, states=1)
     assert Float32().layer(lif, 2).total_pj == pytest.approx(400 * (0.9 + 4.6) / 2)
 
 
@@ -65,7 +65,7 @@ def test_a_neuron_without_memory_keeps_nothing() -> None:
     once = 400 * (13.2 + 1.09e-5 * 200 * 32)
     spikes = 40 * (13.2 + 1.09e-5 * 200)
     assert prices.layer(FIRES, 2).memory_pj == pytest.approx((once + spikes) / 2)
-    lif = replace(FIRES, temporal=True)
+    lif = replace(FIRES, states=1)
     assert prices.layer(lif, 2).memory_pj == pytest.approx((2 * once + spikes) / 2)
 
 

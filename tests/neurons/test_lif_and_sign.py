@@ -61,7 +61,7 @@ def test_one_step_of_lif_is_fire(reset: str) -> None:
 
 
 def test_lif_refuses_what_it_cannot_be() -> None:
-    with pytest.raises(UsageError, match=r"lif needs tau >= 1 step, got 0\.5"):
+    with pytest.raises(UsageError, match=r"a membrane needs tau >= 1 step, got 0\.5"):
         Lif(tau=0.5)
     with pytest.raises(UsageError, match="unknown reset 'sofft': did you mean 'soft'"):
         make_neuron("lif(reset=sofft)", 3)

@@ -130,7 +130,7 @@ def _neurons(site: Site, module: nn.Module | None, output: Tensor, samples: int)
         "neuron_updates": output.numel(),
         "neurons": output.numel() // (samples * site.runs),
         "spikes_out": _spikes(site, site.output_edge, output),
-        "temporal": isinstance(module, Scan),
+        "states": module.neuron.states if isinstance(module, Scan) else 0,
     }
 
 

@@ -25,7 +25,7 @@ class LayerCounts:
     nonzero          accumulations of the inputs that are not zero
     neurons          neurons of one sample
     weights, weight_bits, biases    synapses of the layer, and the bits of one
-    temporal         whether the neurons carry a potential from step to step
+    states           values that a neuron keeps from step to step, its potential first
     runs             how often it runs for one inference: the steps, or 1
 
     The true fan-out of an input is the number of (output position, output channel) pairs that its
@@ -51,7 +51,7 @@ class LayerCounts:
     weights: int = 0
     weight_bits: int = 32
     biases: int = 0
-    temporal: bool = False
+    states: int = 0
     runs: int = 1
 
     @property

@@ -50,7 +50,7 @@ class Float32(PriceList):
     """32-bit floating point, arithmetic only.
 
     E = mac_pj MACs + add_pj (ACs + adds) + neurons.  A neuron without memory compares once (an
-    addition); one with memory leaks, integrates and compares (a MAC and an addition): our choice,
+    addition); one with memory leaks and integrates too (a MAC a value that it keeps): our choice,
     the source prices operations and no neurons.
     """
 
@@ -61,7 +61,7 @@ class Float32(PriceList):
     source = HOROWITZ
 
     def layer(self, counts: LayerCounts, samples: int) -> LayerEnergy:
-        update_pj = self.add_pj + (self.mac_pj if counts.temporal else 0.0)
+        update_pj = self.add_pj + self.mac_pj * counts.states
         total_pj = (
             self.mac_pj * counts.macs
             + self.add_pj * (counts.acs + counts.adds)
@@ -95,7 +95,7 @@ class Integer(PriceList):
         bits = min(counts.weight_bits, 8)
         multiply_pj = self.multiply_pj * bits / 8 * self.activation_bits / 8
         mac_pj = multiply_pj + self.add_pj
-        update_pj = self.add_pj + (mac_pj if counts.temporal else 0.0)
+        update_pj = self.add_pj + mac_pj * counts.states
         total_pj = (
             mac_pj * counts.macs
             + self.add_pj * (counts.acs + counts.adds)
@@ -183,7 +183,7 @@ class WithMemory(PriceList):
         potential_pj = self.access_pj(counts.neurons, self.potential_bits)
         out_bits = 1 if counts.writes.binary else self.activation_bits
         written = counts.spikes_out if counts.writes is Edge.SPIKE else counts.outputs
-        touches = 2 if counts.temporal else 1
+        touches = 1 + counts.states
         return (
             touches * potential_pj * counts.neuron_updates
             + self.access_pj(counts.neurons, out_bits) * written

@@ -120,7 +120,7 @@ def _once(layer: LayerCounts) -> LayerCounts:
         acs=0,
         adds=layer.adds // runs,
         neuron_updates=layer.neuron_updates // runs,
-        temporal=False,
+        states=0,
         runs=1,
     )
 

@@ -34,8 +34,11 @@ class TemporalNeuron(Neuron):
     """A layer of neurons with memory.  The memory is passed along and never kept in the module.
 
     ``run`` goes through a sequence of shape (T, N, C, ...), starting at rest.  Called as a plain
-    module, the neurons run a single step from rest.
+    module, the neurons run a single step from rest.  ``states`` is how many values a neuron keeps
+    from one step to the next.
     """
+
+    states: ClassVar[int] = 1
 
     @abstractmethod
     def run(self, current: Tensor) -> Tensor:
@@ -53,18 +56,22 @@ class TemporalNeuron(Neuron):
 
 
 class SteppedNeuron(TemporalNeuron):
-    """A temporal neuron whose gradient is that of its steps: ``step`` is one tick of time."""
+    """A temporal neuron whose gradient is that of its steps: ``step`` is one tick of time.
+
+    A state is a tensor, or a tuple of them, of the current's shape.
+    """
 
     @abstractmethod
-    def charge(self, current: Tensor, state: Tensor | None) -> Tensor:
+    def charge(self, current: Tensor, state: Any) -> Tensor:
         """The membrane potential u, from the current (N, C, ...) and the state before it."""
 
     @abstractmethod
-    def step(self, current: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
+    def step(self, current: Tensor, state: Any) -> tuple[Tensor, Any]:
         """One step: current (N, C, ...) and the state before it (``None``: at rest)."""
 
     def potentials(self, current: Tensor) -> Tensor:
-        found, state = [], None
+        found: list[Tensor] = []
+        state = None
         for step_current in current.unbind(0):
             found.append(self.charge(step_current, state))
             _, state = self.step(step_current, state)
