@@ -25,6 +25,7 @@ ORDER: tuple[str, ...] = (
         "surrogates",
         "neurons",
         "synapses",
+        "losses",
     ),
     *(
         "clock",
@@ -51,7 +52,7 @@ NARROW = dict.fromkeys(
 # In a registry's folder a module imports nothing of its siblings but base and private ones.
 FOLDERS = (
     *("surrogates", "neurons", "synapses", "rules", "models", "data", "recipes", "export"),
-    *("clock.encoders", "clock.readouts"),
+    *("clock.encoders", "clock.readouts", "losses"),
 )
 SHARED_IN = {"data": ("batches", "images")}  # parts of the room that offer nothing to its registry
 # Other siblings that may be seen, each with its reason.

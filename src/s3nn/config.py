@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from s3nn.decode import decode
 from s3nn.errors import UsageError, unknown_name
-from s3nn.registry import ENCODERS, MODELS, NEURONS, READOUTS, SYNAPSES, Spec
+from s3nn.registry import ENCODERS, LOSSES, MODELS, NEURONS, READOUTS, SYNAPSES, Spec
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Model:
     """An architecture x a neuron x a synapse x a clock."""
 
     name: str = "cnn7"
-    """The architecture (see `s3nn list models`)."""
+    """The architecture (see `s3nn list models`), with options where it has some."""
     width: float = 1.0
     """A factor on the channels of every layer."""
     neuron: str = "fire"
@@ -57,6 +57,8 @@ class Model:
     """Time steps; 1 has no time axis."""
     encoder: str = "direct"
     """How an image becomes a sequence (see `s3nn list encoders`)."""
+    output: str | None = None
+    """Neurons behind the read-out, which are to answer by what they emit; none: it is linear."""
     readout: str = "mean"
     """How the outputs of the steps become one answer (see `s3nn list readouts`)."""
 
@@ -78,10 +80,12 @@ class Optim:
     label_smoothing: float = 0.0
     clip: float | None = None
     """The largest norm of the gradient; none: as it comes."""
+    bound: float | None = None
+    """The largest magnitude of a synaptic weight; none: as it comes."""
     average: float = 0.0
     """Decay of a moving average of the weights, which is what is validated and kept; 0: none."""
-    tet: float | None = None
-    """Train every step of a network in time by itself (TET): the share that evens outputs out."""
+    loss: str = "cross_entropy"
+    """What the outputs are held against (see `s3nn list losses`), e.g. "tet(share=0.05)"."""
     sharpen: float = 1.0
     """Factor on the slope of the surrogate, reached linearly at the last epoch."""
 
@@ -162,7 +166,7 @@ class Run:
 
     def check(self) -> Run:
         """This run, or a ``UsageError`` for the first value that cannot be right."""
-        _parts_exist(self.model)
+        _parts_exist(self.model, self.optim)
         for name, (least, most) in _RANGES.items():
             value = self.flat()[name]
             if value is not None and not (value > 0 if least is None else value >= least):
@@ -218,21 +222,25 @@ _RANGES: dict[str, tuple[float | None, float | None]] = {
     **dict.fromkeys(("fit.patience", "fit.threads", "fit.accumulate", "fit.window"), (1, None)),
     **dict.fromkeys(("data.shift", "data.cutout", "data.mixup", "data.workers"), (0, None)),
     **dict.fromkeys(("seed", "optim.weight_decay"), (0, None)),
-    **dict.fromkeys(("model.width", "optim.lr", "optim.clip", "optim.sharpen"), (None, None)),
+    **dict.fromkeys(
+        ("model.width", "optim.lr", "optim.clip", "optim.bound", "optim.sharpen"), (None, None)
+    ),
     "teacher.temperature": (None, None),
     **dict.fromkeys(("optim.warmup", "optim.label_smoothing", "optim.average"), (0, _BELOW_1)),
-    **dict.fromkeys(("teacher.share", "optim.tet"), (0, 1)),
+    **dict.fromkeys(("teacher.share",), (0, 1)),
     "budget.firing_rate": (None, _BELOW_1),
 }
 
 
-def _parts_exist(model: Model) -> None:
+def _parts_exist(model: Model, optim: Optim) -> None:
     for registry, spec in (
         (MODELS, model.name),
         (NEURONS, model.neuron),
         (SYNAPSES, model.synapse),
         (ENCODERS, model.encoder),
         (READOUTS, model.readout),
+        (LOSSES, optim.loss),
+        *([] if model.output is None else [(NEURONS, model.output)]),
     ):
         name = Spec.parse(spec).name
         if name not in registry.entries:

@@ -10,9 +10,10 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from s3nn.clock import Scan, Unroll, unroll
+from s3nn.clock.readouts import Sum
 from s3nn.errors import UsageError
 from s3nn.models import Cnn7, Mlp, Parts
-from s3nn.neurons import Lif
+from s3nn.neurons import Lif, TemporalNeuron, make_neuron
 
 
 def cnn(neuron: str) -> Cnn7:
@@ -97,3 +98,18 @@ def test_neurons_without_a_memory_are_not_repeated() -> None:
     for steps in (0, -1):
         with pytest.raises(UsageError, match=f"1 step or more, got {steps}"):
             unroll(Mlp((1, 4, 4), 10, Parts("lif")), steps)
+
+
+@pytest.mark.parametrize("neuron", ["lif", "timing", "fire"])
+def test_neurons_behind_the_outputs(neuron: str) -> None:
+    model, behind = Mlp((1, 4, 4), 5, Parts("lif"), norm=False).double(), make_neuron(neuron, 5)
+    x = torch.randn(6, 1, 4, 4, dtype=torch.float64) * 3
+    linear = unroll(model, 3)
+    fires = unroll(model, 3, output=behind.double(), over_time=Sum(3))
+    assert isinstance(linear, Unroll)
+    assert isinstance(fires, Unroll)
+    outputs = linear.each_step(x)
+    run = behind.run if isinstance(behind, TemporalNeuron) else behind
+    assert_close(fires.each_step(x), run(outputs))
+    assert fires.each_step(x).any()
+    assert_close(fires(x), run(outputs).sum(0))

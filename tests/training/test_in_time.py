@@ -16,9 +16,10 @@ from s3nn.data import load
 from s3nn.energy import count
 from s3nn.errors import UsageError
 from s3nn.experiment.trained import open_run
+from s3nn.losses import Tet
+from s3nn.recipes import find_recipe
 from s3nn.training.build import build_model
 from s3nn.training.fit import fit
-from s3nn.training.loss import tet
 
 DIGITS = load("digits")
 LIF = Run(
@@ -78,10 +79,24 @@ def test_tet_is_every_step_alone_drawn_together(tmp_path: Path) -> None:
         0.9 * cross_entropy(y, labels, label_smoothing=0.1) + 0.1 * (y - 1).square().mean()
         for y in outputs
     )
-    assert_close(tet(outputs, labels, 0.1, 0.1), expected / 3)
-    run = replace(LIF, optim=replace(LIF.optim, tet=0.05))
+    assert_close(Tet(share=0.1)(outputs, outputs.mean(0), labels, 0.1), expected / 3)
+    run = replace(LIF, optim=replace(LIF.optim, loss="tet(share=0.05)"))
     history = fit(run, tmp_path, DIGITS, progress=False).history
     assert history[-1]["validation_accuracy"] > 0.7
+
+
+def test_the_parents_own_training_learns_within_its_bound(tmp_path: Path) -> None:
+    run = find_recipe("fashion_tssl")
+    run = replace(
+        run,
+        data=Data(name="digits", batch=50),
+        optim=replace(run.optim, bound=0.3, lr=2e-3),
+        fit=Fit(epochs=4, threads=1),
+    )
+    fitted = fit(run, tmp_path, DIGITS, progress=False)
+    assert max(line["validation_accuracy"] for line in fitted.history) > 0.8
+    largest = max(p.abs().max().item() for p in fitted.network.parameters())
+    assert largest == pytest.approx(0.3)
 
 
 def test_one_step_with_an_encoder_of_its_own() -> None:

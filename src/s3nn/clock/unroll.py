@@ -23,15 +23,25 @@ class Unroll(nn.Module):
     the layers the steps are folded into the batch, (T N, C, ...); only temporal neurons see them
     apart.  Where the encoder shows the same at every step, the first layer runs once.
 
+    ``output``, where there is one, is a layer of neurons behind the read-out: what they emit at
+    every step is what ``over_time`` gets.
+
     ``windows`` makes training go through time piece by piece (see ``Windows``).
     """
 
-    def __init__(self, model: nn.Module, encoder: Encoder, over_time: Readout) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        encoder: Encoder,
+        over_time: Readout,
+        output: nn.Module | None = None,
+    ) -> None:
         super().__init__()
         self.encode, self.features, self.readout = (
             model.get_submodule(name) for name in ("encode", "features", "readout")
         )
         self.encoder, self.over_time = encoder, over_time
+        self.output = output
         self.input_shape = getattr(model, "input_shape", None)
         self.steps = encoder.steps
         self.windows: Windows | None = None
@@ -44,8 +54,12 @@ class Unroll(nn.Module):
         """The outputs of every step, (T, N, classes), for images x (N, C, H, W)."""
         if self.windows is not None and self.training:
             return self.windows.outputs(self, x)
-        outputs: Tensor = self.readout(self.features(self.currents(x)))
-        return outputs.unflatten(0, (self.steps, -1))
+        return self.outputs(self.currents(x)).unflatten(0, (self.steps, -1))
+
+    def outputs(self, current: Tensor) -> Tensor:
+        """The outputs (k N, classes) of some steps, from the first neurons' current in them."""
+        found: Tensor = self.readout(self.features(current))
+        return found if self.output is None else self.output(found)
 
     def currents(self, x: Tensor) -> Tensor:
         """The current of the first neurons at every step, (T N, C, ...)."""
@@ -60,11 +74,12 @@ def unroll(
     steps: int,
     encoder: Encoder | None = None,
     over_time: Readout | None = None,
+    output: Neuron | None = None,
 ) -> nn.Module:
     """A copy of ``model`` that runs for ``steps`` time steps.
 
-    ``encoder`` is direct unless given, and ``over_time`` the mean.  With both as they are and one
-    step, this is a plain copy.
+    ``encoder`` is direct unless given, and ``over_time`` the mean; ``output`` are neurons behind
+    the read-out, for all its classes.  With none of them given and one step, this is a plain copy.
 
     >>> import torch
     >>> from s3nn.models import Mlp, Parts
@@ -75,7 +90,7 @@ def unroll(
     if steps < 1:
         raise UsageError(f"a network runs for 1 step or more, got {steps}")
     model = copy.deepcopy(model)
-    if steps == 1 and encoder is None and over_time is None:
+    if steps == 1 and encoder is None and over_time is None and output is None:
         return model
     encoder, over_time = encoder or Direct(steps), over_time or Mean(steps)
     if (encoder.steps, over_time.steps) != (steps, steps):
@@ -99,7 +114,10 @@ def unroll(
         )
     for name in temporal:
         parent, _, child = name.rpartition(".")
-        neuron = model.get_submodule(name)
-        assert isinstance(neuron, TemporalNeuron)
-        setattr(model.get_submodule(parent), child, Scan(neuron, steps))
-    return Unroll(model, encoder, over_time)
+        setattr(model.get_submodule(parent), child, _in_time(model.get_submodule(name), steps))
+    behind = None if output is None else _in_time(copy.deepcopy(output), steps)
+    return Unroll(model, encoder, over_time, behind)
+
+
+def _in_time(neuron: nn.Module, steps: int) -> nn.Module:
+    return Scan(neuron, steps) if isinstance(neuron, TemporalNeuron) else neuron

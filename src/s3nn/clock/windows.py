@@ -98,7 +98,7 @@ class _Walk:
             folded = self.shown.unflatten(0, (network.steps, -1))[first:last]
             current = network.encode(folded.flatten(0, 1))
         with passing(self.scans, steps, states) as passage:
-            outputs = network.readout(network.features(current))
+            outputs = network.outputs(current)
         return outputs.unflatten(0, (steps, -1)), passage.leaving
 
 

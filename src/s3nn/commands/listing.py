@@ -6,6 +6,7 @@ from s3nn.errors import UsageError, unknown_name
 from s3nn.registry import (
     DATA_SETS,
     ENCODERS,
+    LOSSES,
     MODELS,
     NEURONS,
     READOUTS,
@@ -24,6 +25,7 @@ KINDS: dict[str, Registry] = {
     "synapses": SYNAPSES,
     "encoders": ENCODERS,
     "readouts": READOUTS,
+    "losses": LOSSES,
     "data": DATA_SETS,
 }
 ROWS = "rows"

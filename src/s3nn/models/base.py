@@ -72,6 +72,13 @@ class Parts:
         """A fully connected layer and its batch-norm."""
         return nn.Sequential(SynapticLinear(self._synapse(end), f_in, f_out), nn.BatchNorm1d(f_out))
 
+    def weights(self, f_in: int, f_out: int, *, end: bool = False) -> SynapticLinear:
+        """A fully connected layer alone, with no bias; its weights start at He et al.'s."""
+        layer = SynapticLinear(self._synapse(end), f_in, f_out)
+        nn.init.kaiming_normal_(layer.weight)
+        layer.synapse.attach(layer.weight)
+        return layer
+
     def readout(self, f_in: int, classes: int) -> SynapticLinear:
         """The plain linear layer that gives the logits."""
         return SynapticLinear(self._synapse(end=True), f_in, classes, bias=True)

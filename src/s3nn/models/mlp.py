@@ -12,7 +12,13 @@ __all__ = ["Mlp"]
 
 
 class Mlp(SpikingModel):
-    """Two hidden layers of 400, as in TSSL-BP's fully connected network."""
+    """Two hidden layers of 400, as in TSSL-BP's fully connected network.
+
+    Without ``norm``, layers are weights and nothing else: no batch-norm and no bias, and they start
+    normal with a variance of 2 / fan-in (He et al., ICCV 2015).  This is the network that Zhang and
+    Li ("Temporal spike sequence learning via backpropagation", NeurIPS 2020) train on
+    Fashion-MNIST, with neurons behind its outputs too (``--model.output``).
+    """
 
     def __init__(
         self,
@@ -20,12 +26,15 @@ class Mlp(SpikingModel):
         classes: int,
         parts: Parts | None = None,
         width: float = 1.0,
+        norm: bool = True,
     ) -> None:
         super().__init__(input_shape)
         parts = parts or Parts()
-        hidden = scaled(400, width)
-        self.encode = nn.Sequential(nn.Flatten(), parts.linear(prod(input_shape), hidden, end=True))
+        hidden, layer = scaled(400, width), parts.linear if norm else parts.weights
+        self.encode = nn.Sequential(nn.Flatten(), layer(prod(input_shape), hidden, end=True))
         self.features = nn.Sequential(
-            parts.neurons(hidden), parts.linear(hidden, hidden), parts.neurons(hidden)
+            parts.neurons(hidden), layer(hidden, hidden), parts.neurons(hidden)
         )
-        self.readout = parts.readout(hidden, classes)
+        self.readout = (
+            parts.readout(hidden, classes) if norm else parts.weights(hidden, classes, end=True)
+        )

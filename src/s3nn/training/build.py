@@ -10,6 +10,7 @@ from s3nn.clock import Encoder, make_readout, unroll
 from s3nn.config import Model
 from s3nn.errors import UsageError
 from s3nn.models import Parts
+from s3nn.neurons import make_neuron
 from s3nn.registry import ENCODERS, MODELS
 from s3nn.synapses import SynapticConv2d, SynapticLinear
 
@@ -36,11 +37,15 @@ def build_model(
     parts = Parts(neuron=model.neuron, synapse=model.synapse)
     encoder: Encoder = ENCODERS.build(model.encoder, steps=model.steps, mean=mean, std=std)
     shape = encoder.shape(input_shape)
-    network: nn.Module = MODELS.get(model.name)(shape, classes, parts, model.width)
+    network: nn.Module = MODELS.build(
+        model.name, input_shape=shape, classes=classes, parts=parts, width=model.width
+    )
     over_time = make_readout(model.readout, model.steps)
-    if model.steps == 1 and encoder.constant and over_time.trivial_at_one_step:
+    output = None if model.output is None else make_neuron(model.output, classes)
+    trivial = encoder.constant and over_time.trivial_at_one_step and output is None
+    if model.steps == 1 and trivial:
         return network
-    network = unroll(network, model.steps, encoder, over_time)
+    network = unroll(network, model.steps, encoder, over_time, output)
     network.input_shape = input_shape  # type: ignore[assignment]
     return network
 

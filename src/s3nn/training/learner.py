@@ -14,9 +14,11 @@ from torchmetrics.classification import MulticlassAccuracy
 from s3nn.clock import Unroll
 from s3nn.config import Optim, Run
 from s3nn.errors import TrainingError
+from s3nn.losses import Loss
+from s3nn.registry import LOSSES
 from s3nn.training.augment import cutout, mixup
 from s3nn.training.budget import FiringRate, Multiplier
-from s3nn.training.loss import distillation, tet
+from s3nn.training.distillation import distillation
 
 # One more than any seed a user would give: epochs of different runs draw from different streams.
 EPOCH_STRIDE = 1_000_003
@@ -35,6 +37,7 @@ class Learner(L.LightningModule):
         self.network = network
         self.run = run
         self.accuracy = MulticlassAccuracy(num_classes=classes, average="micro")
+        self.loss: Loss = LOSSES.build(run.optim.loss)
         self._teacher = (teacher,)  # in a tuple: no parameters of ours
         allowed = run.budget.firing_rate
         self.firing = None if allowed is None else FiringRate(network)
@@ -74,6 +77,14 @@ class Learner(L.LightningModule):
         self.log("train_loss", loss, on_step=False, on_epoch=True, prog_bar=True, sync_dist=True)
         return loss
 
+    @torch.no_grad()
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_index: int) -> None:
+        bound = self.run.optim.bound
+        if bound is not None:
+            for name, parameter in self.network.named_parameters():
+                if _plain(name) in self._synaptic:
+                    parameter.clamp_(-bound, bound)
+
     def _within_budget(self, x: Tensor, labels: list[tuple[float, Tensor]]) -> Tensor:
         if self.firing is None or self.price is None:
             return self._loss(x, labels)
@@ -87,12 +98,10 @@ class Learner(L.LightningModule):
         logits, steps = self._answers(x, labels[0][1])
         optim, how = self.run.optim, self.run.teacher
 
-        def against(y: Tensor) -> Tensor:
-            if optim.tet is not None and steps is not None:
-                return tet(steps, y, optim.tet, optim.label_smoothing)
-            return cross_entropy(logits, y, label_smoothing=optim.label_smoothing)
-
-        loss = torch.stack([share * against(y) for share, y in labels]).sum()
+        smoothing = optim.label_smoothing
+        loss = torch.stack(
+            [share * self.loss(steps, logits, y, smoothing) for share, y in labels]
+        ).sum()
         (teacher,) = self._teacher
         if teacher is None or how.share == 0:
             return loss
@@ -100,10 +109,11 @@ class Learner(L.LightningModule):
             taught = teacher(x).float()
         return (1 - how.share) * loss + how.share * distillation(logits, taught, how.temperature)
 
-    def _answers(self, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor | None]:
-        """The logits (N, classes) and, of a network in time, every step's (T, N, classes)."""
+    def _answers(self, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """The logits (N, classes), and the outputs of every step (T, N, classes)."""
         if not isinstance(self.network, Unroll):
-            return self.network(x).float(), None
+            logits = self.network(x).float()
+            return logits, logits.unsqueeze(0)
         steps = self.network.each_step(x).float()
         self.network.over_time.learn(steps.detach(), labels)
         return self.network.over_time(steps), steps
