@@ -8,12 +8,13 @@ from torch import Tensor, nn
 
 from s3nn.clock.encoders import Encoder
 from s3nn.clock.encoders.direct import Direct
+from s3nn.clock.pairs import PairedScan, check_pairs
 from s3nn.clock.readouts import Readout
 from s3nn.clock.readouts.mean import Mean
 from s3nn.clock.scan import Scan
 from s3nn.clock.windows import Windows
 from s3nn.errors import UnsupportedError, UsageError
-from s3nn.neurons.base import Neuron, TemporalNeuron
+from s3nn.neurons.base import Neuron, PairedNeuron, TemporalNeuron
 
 
 class Unroll(nn.Module):
@@ -112,12 +113,19 @@ def unroll(
             f"none of this model's neurons has a memory, so {steps} steps would repeat one step "
             f"{steps} times: use steps=1, or a temporal neuron such as lif"
         )
+    if any(isinstance(model.get_submodule(name), PairedNeuron) for name in temporal):
+        check_pairs(model, output)
     for name in temporal:
         parent, _, child = name.rpartition(".")
-        setattr(model.get_submodule(parent), child, _in_time(model.get_submodule(name), steps))
-    behind = None if output is None else _in_time(copy.deepcopy(output), steps)
+        layer = _in_time(model.get_submodule(name), steps, first=name == temporal[0])
+        setattr(model.get_submodule(parent), child, layer)
+    behind = None if output is None else _in_time(copy.deepcopy(output), steps, last=True)
     return Unroll(model, encoder, over_time, behind)
 
 
-def _in_time(neuron: nn.Module, steps: int) -> nn.Module:
+def _in_time(
+    neuron: nn.Module, steps: int, *, first: bool = False, last: bool = False
+) -> nn.Module:
+    if isinstance(neuron, PairedNeuron):
+        return PairedScan(neuron, steps, first=first, last=last)
     return Scan(neuron, steps) if isinstance(neuron, TemporalNeuron) else neuron

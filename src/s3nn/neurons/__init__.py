@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from s3nn.neurons.base import Neuron, SteppedNeuron, TemporalNeuron, Threshold
+from s3nn.neurons.base import Neuron, PairedNeuron, SteppedNeuron, TemporalNeuron, Threshold
 from s3nn.registry import NEURONS, SURROGATES, Spec
 
-__all__ = ["Neuron", "SteppedNeuron", "TemporalNeuron", "Threshold", "make_neuron"]
+__all__ = ["Neuron", "PairedNeuron", "SteppedNeuron", "TemporalNeuron", "Threshold", "make_neuron"]
 
 
 def make_neuron(spec: Spec | str, channels: int) -> Neuron:

@@ -90,6 +90,24 @@ class SteppedNeuron(TemporalNeuron):
         return torch.cat(outputs).unflatten(0, current.shape[:2]), state
 
 
+class PairedNeuron(TemporalNeuron):
+    """A temporal neuron that sends two gradients down: of its spikes, and of their times.
+
+    What is between two layers of them has to be linear and without bias: zeros that go along with
+    the spikes come out as zeros, are worth nothing to the weights, and carry the gradient of times
+    back through them.  See ``s3nn.clock.pairs``.
+    """
+
+    @abstractmethod
+    def paired(
+        self, current: Tensor, timing: Tensor | None, last: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """Spikes and zeros for their times, from the current and zeros (T, N, C, ...) each.
+
+        ``timing`` is absent in the first layer; ``last`` neurons give one output with one gradient.
+        """
+
+
 class Threshold(nn.Module):
     """A firing threshold theta > 0: fixed or learned, one a layer or one a channel.
 
