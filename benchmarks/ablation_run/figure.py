@@ -61,7 +61,7 @@ def grid(tree: dict[str, Any]) -> str:
             low, span = min(values), max(max(values) - min(values), 1e-9)
             for row, value in zip(rows, values, strict=True):
                 at = alphas.index(row["alpha"]), betas.index(row["beta"])
-                level = 0.08 + 0.72 * (value - low) / span
+                level = 0.06 + 0.5 * (value - low) / span
                 color = tone.placeholder
                 one.add_patch(Rectangle(at, 1, 1, color=color, alpha=level, lw=0))
                 half = row[name]["ci95"]
