@@ -27,6 +27,8 @@ def table(study: str) -> str:
         body = engines(tree)
     elif "tools" in tree:
         body = boards(tree)
+    elif "groups" in tree:
+        body = ablation(tree)
     else:
         body = steps(tree) if "rounds" in tree else rows(Result.from_json(tree))
     return f"{body.strip()}\n\n`{tree['command']}`\n"
@@ -89,6 +91,23 @@ def boards(tree: dict[str, Any]) -> str:
         )
     what = f"{tree['what'][0].upper()}{tree['what'][1:]}; {tree['golden_images']} golden images."
     return "\n".join([what, "", *lines])
+
+
+def ablation(tree: dict[str, Any]) -> str:
+    """Accuracy and firing rate of every cell of an ablation."""
+    lines = ["| cell | accuracy | points over s3 | fires |", "|---|---:|---:|---:|"]
+    for row in tree["rows"]:
+        over = "–" if row["over_s3"] is None else _spread(row["over_s3"], 1)
+        accuracy, rate = (_spread(row[name], 100) for name in ("accuracy", "firing_rate"))
+        lines.append(f"| {row['name']} | {accuracy} % | {over} | {rate} % |")
+    what = f"{tree['what'][0].upper()}{tree['what'][1:]}, {len(tree['seeds'])} seeds."
+    return "\n".join([what, "", *lines])
+
+
+def _spread(measured: dict[str, Any], scale: float) -> str:
+    half = measured["ci95"]
+    around = "" if half is None else f" ± {scale * half:.2f}"
+    return f"{scale * measured['mean']:.2f}{around}"
 
 
 def rewritten(text: str) -> str:

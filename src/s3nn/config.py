@@ -20,7 +20,7 @@ class Data:
     """Which images, and how they are shown."""
 
     name: str = "digits"
-    """A data set (see `s3nn list data`), or folder:PATH with one folder of images a class."""
+    """A data set (see `s3nn list data`), or folder:PATH or events:PATH, one folder a class."""
     folder: str | None = None
     """Where the original files of the data set are, if not in one of the usual places."""
     validation: float | None = None
@@ -37,6 +37,12 @@ class Data:
     """Side of the random crops of shards:PATH (default 224)."""
     workers: int = 0
     """Processes that read and decode the images of shards:PATH."""
+    frames: int | None = None
+    """Frames that each recording of events is cut into (see the encoder "frames")."""
+    frames_by: Literal["time", "count"] = "time"
+    """Frames that last equally long, or that have as many events."""
+    frames_clip: int = 255
+    """Counts of events above it are cut to it."""
     batch: int = 128
     """Images a step, over all processes."""
 
@@ -179,6 +185,14 @@ class Run:
                 f"data.shift={self.data.shift} moves images in memory; those of {self.data.name} "
                 "are cut at random instead: pass --data.shift 0"
             )
+        frames = self.data.frames
+        in_frames = Spec.parse(self.model.encoder).name == "frames"
+        if frames is not None and in_frames and frames % self.model.steps:
+            raise UsageError(
+                f"data.frames={frames} cannot be dealt to model.steps={self.model.steps} evenly: "
+                f"take steps that divide {frames}, or cut the recordings into another number of "
+                "frames"
+            )
         if self.data.batch % self.fit.accumulate:
             raise UsageError(
                 f"data.batch={self.data.batch} cannot be computed in "
@@ -218,7 +232,8 @@ class Run:
 # The least and the largest value; None as the least: above zero.
 _BELOW_1 = math.nextafter(1.0, 0.0)
 _RANGES: dict[str, tuple[float | None, float | None]] = {
-    **dict.fromkeys(("data.batch", "data.crop", "model.steps", "fit.epochs"), (1, None)),
+    **dict.fromkeys(("data.batch", "data.crop", "data.frames"), (1, None)),
+    **dict.fromkeys(("data.frames_clip", "model.steps", "fit.epochs"), (1, None)),
     **dict.fromkeys(("fit.patience", "fit.threads", "fit.accumulate", "fit.window"), (1, None)),
     **dict.fromkeys(("data.shift", "data.cutout", "data.mixup", "data.workers"), (0, None)),
     **dict.fromkeys(("seed", "optim.weight_decay"), (0, None)),

@@ -23,11 +23,15 @@ def with_row(run: Run, row: str) -> Run:
     """``run`` as the row called ``row``: the same architecture, data, recipe and seed.
 
     relu            full precision
-    s3nn            the recipe's own neuron, one step, real weights
+    s3nn            the recipe's own neuron, one step, real weights; fire, where the recipe's is
+                    that of another row
     s3nn-int4       the same with trained 4-bit weights (any row takes -intK)
     bnn             sign neurons, binary weights
-    lif-t4          leaky integrate-and-fire over 4 steps (any T)
+    lif-t4          leaky integrate-and-fire over 4 steps (any T; with the encoder "frames", any
+                    that divides the recorded frames)
     timing-t4       TSSL-BP's neuron over 4 steps
+
+    A recipe's neuron keeps its options in its own row.
 
     A budget is for the rows whose neurons spike.  The binary network has no teacher: with one it
     diverged where the others learned (docs/LOG.md).
@@ -53,8 +57,16 @@ def with_row(run: Run, row: str) -> Run:
         teacher=Teacher() if kind == "bnn" else run.teacher,
     )
     return run.with_model(
-        neuron=_NEURONS.get(kind, run.model.neuron), synapse=synapse, steps=int(steps or 1)
+        neuron=_neuron(run.model.neuron, kind), synapse=synapse, steps=int(steps or 1)
     ).check()
+
+
+def _neuron(own: str, kind: str) -> str:
+    """The neuron of a row of ``kind``, ``own`` being the recipe's."""
+    name = Spec.parse(own).name
+    if kind in _NEURONS:
+        return own if name == _NEURONS[kind] else _NEURONS[kind]
+    return "fire" if name in _NEURONS.values() else own
 
 
 def row_of(run: Run) -> str:

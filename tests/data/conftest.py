@@ -80,3 +80,37 @@ def shards(photographs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("shards") / "small"
     write_shards(photographs, out, per_shard=8)
     return out
+
+
+@pytest.fixture
+def write_atis() -> Writer:
+    """Writes events (t, x, y, p) as N-MNIST's files hold them: 8, 8, 1 and 23 bits, big-endian."""
+
+    def write(path: Path, events: list[tuple[int, int, int, int]]) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        bits = "".join(f"{x:08b}{y:08b}{p:01b}{t:023b}" for t, x, y, p in events)
+        path.write_bytes(bytes(int(bits[i : i + 8], 2) for i in range(0, len(bits), 8)))
+        return path
+
+    return write
+
+
+@pytest.fixture
+def write_aedat3() -> Writer:
+    """Writes packets of events (t, x, y, p) as AEDAT 3.1, after a header of a DVS128."""
+
+    def write(path: Path, *packets: list[tuple[int, int, int, int]], valid: int = 1) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        data = b"#!AER-DAT3.1\r\n#Format: RAW\r\n#Source 1: DVS128\r\n"
+        data += b"#Start-Time: 2016-10-27 10:00:00 (TZ+0000)\r\n#!END-HEADER\r\n"
+        for events in packets:
+            number = len(events)
+            overflow = events[0][0] >> 31 if events else 0
+            data += struct.pack("<HHIIIIII", 1, 1, 8, 4, overflow, number, number, number * valid)
+            for t, x, y, p in events:
+                word = int(f"{x:015b}{y:015b}{p:01b}{valid:01b}", 2)
+                data += struct.pack("<II", word, t & 0x7FFFFFFF)
+        path.write_bytes(data)
+        return path
+
+    return write

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -67,8 +67,13 @@ def find_classes(top: Path) -> tuple[str, ...]:
     return classes
 
 
-def list_part(top: Path, classes: Sequence[str]) -> Listing:
-    """The image files of ``top``/CLASS, class by class; ``classes`` are those of train."""
+def list_part(
+    top: Path, classes: Sequence[str], files_of: Callable[[Path], list[Path]] | None = None
+) -> Listing:
+    """The files of ``top``/CLASS, class by class; ``classes`` are those of train.
+
+    ``files_of`` gives those of a class; by default its images.
+    """
     paths: list[Path] = []
     labels: list[int] = []
     number = {name: label for label, name in enumerate(classes)}
@@ -77,7 +82,7 @@ def list_part(top: Path, classes: Sequence[str]) -> Listing:
             known = ", ".join(classes[:NAMED]) + (", ..." if len(classes) > NAMED else "")
             raise DataError(f"{folder} is a class that train has not (it has {known})")
     for folder in _sub_folders(top):
-        files = image_files(folder)
+        files = (files_of or image_files)(folder)
         paths += files
         labels += [number[folder.name]] * len(files)
     return Listing(paths, torch.tensor(labels, dtype=torch.int64))
@@ -85,14 +90,19 @@ def list_part(top: Path, classes: Sequence[str]) -> Listing:
 
 def image_files(folder: Path) -> list[Path]:
     """The image files of a class, by name; ``DataError`` where there are none."""
+    return named_files(folder, EXTENSIONS, "images")
+
+
+def named_files(folder: Path, extensions: Sequence[str], what: str) -> list[Path]:
+    """The files in ``folder`` with one of ``extensions``, by name; ``DataError`` without any."""
     paths = sorted(
         path
         for path in folder.iterdir()
-        if path.suffix.lower() in EXTENSIONS and not path.name.startswith(".") and path.is_file()
+        if path.suffix.lower() in extensions and not path.name.startswith(".") and path.is_file()
     )
     if not paths:
         raise DataError(
-            f"{folder} has no images (files named {', '.join(EXTENSIONS)}): add some, or remove "
+            f"{folder} has no {what} (files named {', '.join(extensions)}): add some, or remove "
             "the folder"
         )
     return paths

@@ -83,7 +83,7 @@ def threshold_of(neuron: nn.Module) -> float:
     """A layer's threshold, the mean over channels where it has one each; 0 for sign neurons."""
     inner = neuron.neuron if isinstance(neuron, Scan) else neuron
     threshold = getattr(inner, "threshold", None)
-    return 0.0 if threshold is None else float(threshold.value().mean())
+    return 0.0 if threshold is None else float(threshold.value().detach().mean())
 
 
 @contextmanager

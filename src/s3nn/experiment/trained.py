@@ -60,7 +60,15 @@ def load_data(run: Run) -> DataSet:
     """The data set of a run, split as the run says."""
     wanted = run.data.validation
     share = int(wanted) if wanted is not None and wanted >= 1 else wanted
-    return load(run.data.name, folder=run.data.folder, validation=share, crop=run.data.crop)
+    return load(
+        run.data.name,
+        folder=run.data.folder,
+        validation=share,
+        crop=run.data.crop,
+        frames=run.data.frames,
+        frames_by=run.data.frames_by,
+        frames_clip=run.data.frames_clip,
+    )
 
 
 def open_run(folder: Path) -> Trained:

@@ -18,11 +18,17 @@ MIDDLE = 0.75
 
 
 def picture(image: NDArray[np.uint8]) -> str:
-    """A test image (C, H, W): gray for one channel, colour for three, else the mean channel."""
+    """A test image (C, H, W): gray for one channel, colour for three.
+
+    Other channels are frames of events: their mean is shown, stretched to white, for counts are
+    small numbers.
+    """
     if image.shape[0] == 3:
         return _png(np.moveaxis(image, 0, -1))
-    gray = image[0] if image.shape[0] == 1 else image.mean(axis=0).astype(np.uint8)
-    return _png(gray)
+    if image.shape[0] == 1:
+        return _png(image[0])
+    mean = image.mean(axis=0)
+    return _png((255 * mean / max(float(mean.max()), 1e-9)).astype(np.uint8))
 
 
 def spike_counts(spikes: NDArray[np.uint8], tone: Tone) -> str:
