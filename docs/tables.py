@@ -27,6 +27,10 @@ def table(study: str) -> str:
         body = engines(tree)
     elif "tools" in tree:
         body = boards(tree)
+    elif "windows" in tree:
+        body = windows(tree)
+    elif "parents" in tree:
+        body = parents(tree)
     elif "groups" in tree:
         body = ablation(tree)
     else:
@@ -90,6 +94,27 @@ def boards(tree: dict[str, Any]) -> str:
             f"{100 * row['accuracy']:.2f} % | {exact} |"
         )
     what = f"{tree['what'][0].upper()}{tree['what'][1:]}; {tree['golden_images']} golden images."
+    return "\n".join([what, "", *lines])
+
+
+def windows(tree: dict[str, Any]) -> str:
+    """Memory of a training step against the time steps."""
+    lines = ["| time steps | all at once | recomputed |", "|---:|---:|---:|"]
+    for row in tree["windows"]:
+        ratios = (row["whole_to_one_step"], row["recomputed_to_one_step"])
+        lines.append(f"| {row['steps']} | {ratios[0]:.2f} | {ratios[1]:.2f} |")
+    what = f"{tree['what'][0].upper()}{tree['what'][1:]}; memory, of one step's."
+    return "\n".join([what, "", *lines])
+
+
+def parents(tree: dict[str, Any]) -> str:
+    """The largest differences from authors' code, over seeds."""
+    lines = ["| neuron | outputs apart | gradients apart |", "|---|---:|---:|"]
+    for neuron in dict.fromkeys(row["neuron"] for row in tree["parents"]):
+        rows = [row for row in tree["parents"] if row["neuron"] == neuron]
+        most = [max(row[name] for row in rows) for name in ("outputs", "gradients")]
+        lines.append(f"| {neuron} | {most[0]:.1g} | {most[1]:.1g} |")
+    what = "Largest differences, of the largest value."
     return "\n".join([what, "", *lines])
 
 

@@ -111,7 +111,7 @@ class Fit:
     window: int | None = None
     """Time steps that go through a network in time together in training; none: all of them."""
     recompute: bool = False
-    """Run a window again for its backward pass, so that memory need not grow with the steps."""
+    """Run windows again for their backward pass, so that memory need not grow with the steps."""
     truncate: bool = False
     """Pass no gradient from one window to the one before it."""
     accumulate: int = 1

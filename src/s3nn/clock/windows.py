@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 States = dict[Scan, Any]
 
+# Windows in a row of which no state is kept.
+RESTARTED = 8
+
 
 @dataclass(frozen=True)
 class Windows:
@@ -29,10 +32,11 @@ class Windows:
     The neurons' states are handed from window to window.  A batch-norm sees one window at a time,
     in place of all T steps: its statistics, and so the trained network, are others.
 
-    recompute: keep of a window only the states it began with, and run it again for its backward
-        pass.  The windows are halved and halved again (a half of one, two, four, ... windows is
-        redone as a whole), so that log2 of their number states are kept at a time, for about as
-        many more forward passes.  Running statistics move once.
+    recompute: keep nothing of a window, and run it again for its backward pass, from the states
+        that it began with.  To have them, up to ``RESTARTED`` windows in a row are run again from
+        the first of them, so that n of them take n (n + 1) / 2 forward passes and one state; more
+        are halved until they are as few, and the states in the middle kept.  Running statistics
+        move once.
     truncate: a state passes no gradient from one window to the one before it.
 
     Sources: Chen et al., "Training deep nets with sublinear memory cost", arXiv 1604.06174
@@ -60,8 +64,12 @@ class _Walk:
     def __init__(self, windows: Windows, network: Unroll, x: Tensor) -> None:
         self.windows, self.network = windows, network
         self.scans = [module for module in network.modules() if isinstance(module, Scan)]
-        constant = network.encoder.constant
-        self.shown = network.encode(x) if constant else network.encoder(x)
+        if not network.encoder.constant:
+            self.shown = network.encoder(x)
+        elif windows.recompute:
+            self.shown = _redone(network, network.encode, x)
+        else:
+            self.shown = network.encode(x)
 
     def outputs(self) -> Tensor:
         found, _ = self.span(0, self.network.steps, {})
@@ -72,34 +80,44 @@ class _Walk:
         size = self.windows.steps
         if last - first <= size:
             return self.window(first, last, states)
-        half = first + size * (-(-(last - first) // size) // 2)
+        count = -(-(last - first) // size)
+        # All but the last window, to be run again from their beginning; of many, the first half.
+        half = first + size * (count - 1 if count <= RESTARTED else count // 2)
         early, states = self.kept(first, half, states)
         if self.windows.truncate:
             states = _detached(states)
-        late, states = self.kept(half, last, states)
+        if count <= RESTARTED:
+            late, states = self.window(half, last, states)
+        else:
+            late, states = self.kept(half, last, states)
         return torch.cat([early, late]), states
 
     def kept(self, first: int, last: int, states: States) -> tuple[Tensor, States]:
         """``span``, of which nothing but ``states`` is kept for backward where it is recomputed."""
         if not self.windows.recompute:
             return self.span(first, last, states)
-        found: tuple[Tensor, States] = checkpoint(
-            *(self.span, first, last, states),
-            use_reentrant=False,
-            context_fn=lambda: (nullcontext(), _statistics_stand(self.network)),
-        )
+        found: tuple[Tensor, States] = _redone(self.network, self.span, first, last, states)
         return found
 
     def window(self, first: int, last: int, states: States) -> tuple[Tensor, States]:
         steps, network = last - first, self.network
         if network.encoder.constant:
-            current = torch.cat([self.shown] * steps)
+            current = torch.cat([self.shown] * steps) if steps > 1 else self.shown
         else:
             folded = self.shown.unflatten(0, (network.steps, -1))[first:last]
             current = network.encode(folded.flatten(0, 1))
         with passing(self.scans, steps, states) as passage:
             outputs = network.outputs(current)
         return outputs.unflatten(0, (steps, -1)), passage.leaving
+
+
+def _redone(network: nn.Module, function: Callable[..., Any], *given: Any) -> Any:
+    """``function(*given)``, run again for its backward pass; running statistics move once."""
+    return checkpoint(
+        *(function, *given),
+        use_reentrant=False,
+        context_fn=lambda: (nullcontext(), _statistics_stand(network)),
+    )
 
 
 def _detached(states: Mapping[Scan, Any]) -> States:

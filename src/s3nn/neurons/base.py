@@ -86,6 +86,8 @@ class SteppedNeuron(TemporalNeuron):
         for step_current in current.unbind(0):
             output, state = self.step(step_current, state)
             outputs.append(output)
+        if len(outputs) == 1:
+            return outputs[0].unsqueeze(0), state
         # cat, not stack: it keeps a channels-last layout, which the next convolution wants.
         return torch.cat(outputs).unflatten(0, current.shape[:2]), state
 
