@@ -34,8 +34,8 @@ class Masked(Surrogate):
     Source: Li, Zhao, Zhao, Zeng, "Directly training temporal spiking neural networks with sparse
     surrogate gradient", Neural Networks 179 (2024), arXiv 2406.19645, and the authors' code
     (Brain-Cog-Lab/msg), which masks all elements alike and does not rescale; its arctan may put
-    another derivative in place of the zero, which is not offered here.  ``rescale`` is the 1/(1 - p)
-    of the paper's analysis.  Targets other than all are an interpretation.
+    another derivative in place of the zero, which is not offered here.  ``rescale`` is the
+    1/(1 - p) of the paper's analysis.  Targets other than all are an interpretation.
 
     Parameters
     ----------
