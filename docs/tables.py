@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from s3nn.report import units
-from s3nn.report.schema import Result
+from s3nn.report.schema import Measure, Result
 
 ROOT = Path(__file__).resolve().parents[1]
 BLOCK = re.compile(r"(<!-- table: (?P<study>\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -27,6 +27,8 @@ def table(study: str) -> str:
         body = engines(tree)
     elif "tools" in tree:
         body = boards(tree)
+    elif "few_labels" in tree:
+        body = few_labels(tree)
     else:
         body = steps(tree) if "rounds" in tree else rows(Result.from_json(tree))
     return f"{body.strip()}\n\n`{tree['command']}`\n"
@@ -89,6 +91,25 @@ def boards(tree: dict[str, Any]) -> str:
         )
     what = f"{tree['what'][0].upper()}{tree['what'][1:]}; {tree['golden_images']} golden images."
     return "\n".join([what, "", *lines])
+
+
+def few_labels(tree: dict[str, Any]) -> str:
+    """Test accuracy of each row with few labels, and the points it gains over its plain one."""
+    rows = {(row["name"], row["labels"]): row for row in tree["few_labels"]}
+    gained = {(gain["row"], gain["labels"]): gain for gain in tree["gains"]}
+    names, labels = (list(dict.fromkeys(column)) for column in zip(*rows, strict=True))
+    heads = ["row", "steps", *(h for n in labels for h in (f"{n:,} labels", "gain, points"))]
+    lines = [f"| {' | '.join(heads)} |", "|---" + "|---:" * (len(heads) - 1) + "|"]
+    for name in names:
+        steps = next(str(row["steps"]) for row in rows.values() if row["name"] == name)
+        cells = [name, steps]
+        for number in labels:
+            row, gain = rows.get((name, number)), gained.get((name, number))
+            cells.append("–" if row is None else units.accuracy_text(Measure(**row["accuracy"])))
+            half = "" if gain is None or gain["ci95"] is None else f" ± {gain['ci95']:.2f}"
+            cells.append("–" if gain is None else f"{gain['mean']:+.2f}{half}")
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join([f"{tree['what'][0].upper()}{tree['what'][1:]}.", "", *lines])
 
 
 def rewritten(text: str) -> str:
