@@ -141,7 +141,8 @@ def main(flags: Flags) -> int:
     claims = shows(gained)
     tree = {
         "command": f"python benchmarks/masked.py {' '.join(sys.argv[1:])}".strip(),
-        "what": f"test accuracy of {flags.recipe} with few labels, {flags.seeds} seeds",
+        "what": f"test accuracy of {flags.recipe} with few labels, "
+        f"{flags.seeds} seed{'s' * (flags.seeds > 1)}",
         "versions": versions(),
         "host": host(torch.get_num_threads(), gpu_name()),
         "recipe": find_recipe(flags.recipe).to_json(),

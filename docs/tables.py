@@ -106,10 +106,14 @@ def few_labels(tree: dict[str, Any]) -> str:
         for number in labels:
             row, gain = rows.get((name, number)), gained.get((name, number))
             cells.append("–" if row is None else units.accuracy_text(Measure(**row["accuracy"])))
-            half = "" if gain is None or gain["ci95"] is None else f" ± {gain['ci95']:.2f}"
-            cells.append("–" if gain is None else f"{gain['mean']:+.2f}{half}")
+            cells.append("–" if gain is None else _points(gain))
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join([f"{tree['what'][0].upper()}{tree['what'][1:]}.", "", *lines])
+
+
+def _points(gain: dict[str, Any]) -> str:
+    half = "" if gain["ci95"] is None else f" ± {gain['ci95']:.2f}"
+    return units.signed_points(gain["mean"] / 100) + half
 
 
 def rewritten(text: str) -> str:
