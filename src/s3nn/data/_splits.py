@@ -54,8 +54,8 @@ def few_labels(data: DataSet, labels: int, seed: int) -> DataSet:
 
     >>> from s3nn.data import load
     >>> few = few_labels(load("digits"), 20, seed=0)
-    >>> few.spec.sizes, few.train.labels.bincount().tolist()
-    ({'train': 20, 'validation': 359, 'test': 359}, [2, 2, 2, 2, 2, 2, 2, 2, 2, 2])
+    >>> few.train.labels.bincount().tolist()
+    [2, 2, 2, 2, 2, 2, 2, 2, 2, 2]
     """
     spec, whole = data.spec, data.train
     if isinstance(whole, Stream):
