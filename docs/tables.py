@@ -11,11 +11,12 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from s3nn.report import units
-from s3nn.report.schema import Result
+from s3nn.report.schema import Measure, Result
 
 ROOT = Path(__file__).resolve().parents[1]
 BLOCK = re.compile(r"(<!-- table: (?P<study>\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -23,18 +24,8 @@ BLOCK = re.compile(r"(<!-- table: (?P<study>\S+) -->\n).*?(<!-- end -->)", re.DO
 
 def table(study: str) -> str:
     tree = json.loads((ROOT / study / "result.json").read_text(encoding="utf-8"))
-    if "sweep" in tree:
-        body = engines(tree)
-    elif "tools" in tree:
-        body = boards(tree)
-    elif "windows" in tree:
-        body = windows(tree)
-    elif "parents" in tree:
-        body = parents(tree)
-    elif "groups" in tree:
-        body = ablation(tree)
-    else:
-        body = steps(tree) if "rounds" in tree else rows(Result.from_json(tree))
+    make = next((make for key, make in TABLES.items() if key in tree), None)
+    body = make(tree) if make is not None else rows(Result.from_json(tree))
     return f"{body.strip()}\n\n`{tree['command']}`\n"
 
 
@@ -133,6 +124,41 @@ def _spread(measured: dict[str, Any], scale: float) -> str:
     half = measured["ci95"]
     around = "" if half is None else f" ± {scale * half:.2f}"
     return f"{scale * measured['mean']:.2f}{around}"
+
+
+def few_labels(tree: dict[str, Any]) -> str:
+    """Test accuracy of each row with few labels, and the points it gains over its plain one."""
+    rows = {(row["name"], row["labels"]): row for row in tree["few_labels"]}
+    gained = {(gain["row"], gain["labels"]): gain for gain in tree["gains"]}
+    names, labels = (list(dict.fromkeys(column)) for column in zip(*rows, strict=True))
+    heads = ["row", "steps", *(h for n in labels for h in (f"{n:,} labels", "gain, points"))]
+    lines = [f"| {' | '.join(heads)} |", "|---" + "|---:" * (len(heads) - 1) + "|"]
+    for name in names:
+        steps = next(str(row["steps"]) for row in rows.values() if row["name"] == name)
+        cells = [name, steps]
+        for number in labels:
+            row, gain = rows.get((name, number)), gained.get((name, number))
+            cells.append("–" if row is None else units.accuracy_text(Measure(**row["accuracy"])))
+            cells.append("–" if gain is None else _points(gain))
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join([f"{tree['what'][0].upper()}{tree['what'][1:]}.", "", *lines])
+
+
+def _points(gain: dict[str, Any]) -> str:
+    half = "" if gain["ci95"] is None else f" ± {gain['ci95']:.2f}"
+    return units.signed_points(gain["mean"] / 100) + half
+
+
+# How the result of a study is written down, by a name that only its tree has at the top.
+TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
+    "sweep": engines,
+    "tools": boards,
+    "rounds": steps,
+    "windows": windows,
+    "parents": parents,
+    "groups": ablation,
+    "few_labels": few_labels,
+}
 
 
 def rewritten(text: str) -> str:

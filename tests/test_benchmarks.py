@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parents[1]
 SMALL = ["--width", "0.05", "--shape", "1", "8", "8", "--batch", "4", "--rounds", "1"]
@@ -42,3 +43,43 @@ def test_accuracy_within_a_budget(tmp_path: Path) -> None:
     assert values[3] == 100 * (accuracy["s3nn (dense)"] - accuracy["s3nn (sparse)"])
     report = (tmp_path / "out" / "digits_mlp" / "report.md").read_text("utf-8")
     assert all(show["claim"] in report for show in tree["shows"])
+
+
+def test_masks_with_few_labels(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    command = [sys.executable, str(ROOT / "benchmarks" / "masked.py"), "--recipe", "digits_mlp"]
+    command += ["--labels", "100", "--epochs", "2", "--seeds", "2", "--rows", "plain", "masked-two"]
+    command += ["--out", str(out), "--runs", str(tmp_path / "runs")]
+    texts = []
+    for _ in range(2):  # the second time everything is read back
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.returncode in (0, 1), done.stderr  # 1: a claim does not hold at this size
+        texts.append((out / "result.json").read_text("utf-8"))
+    assert texts[0] == texts[1]
+    tree = json.loads(texts[0])
+    assert tree["failures"] == []
+    rows = {(row["name"], row["labels"]): row for row in tree["few_labels"]}
+    assert rows.keys() == {("plain", 100), ("masked-two", 100)}
+    assert rows["plain", 100]["weights_of_steps"] == [None, None]
+    assert rows["masked-two", 100]["weights_of_steps"] == [[1.0] * 4] * 2, "the warm-up is 5 epochs"
+    for gain in tree["gains"]:
+        masked, plain = (
+            rows[name, gain["labels"]]["accuracy"]["per_seed"] for name in ("masked-two", "plain")
+        )
+        pairs = [100 * (a - b) for a, b in zip(masked, plain, strict=True)]
+        assert gain["per_seed"] == pairs
+        assert abs(gain["mean"] - sum(pairs) / 2) < 1e-9
+    lower = [gain["mean"] - gain["ci95"] for gain in tree["gains"]]
+    assert [show["value"] for show in tree["shows"]] == lower
+    assert [show["holds"] for show in tree["shows"]] == [value > 0 for value in lower]
+    run = json.loads((tmp_path / "runs/100/masked-two/seed1/run.json").read_text("utf-8"))["run"]
+    assert (run["seed"], run["data"]["labels"], run["fit"]["epochs"]) == (1, 100, 2)
+    ElementTree.parse(out / "accuracy.svg")
+    sys.path.insert(0, str(ROOT / "docs"))
+    try:
+        from tables import few_labels  # type: ignore[import-not-found]
+    finally:
+        sys.path.pop(0)
+    table = few_labels(tree)
+    assert "| masked-two | 4 | " in table
+    assert "<!-- table: " in (out / "README.md").read_text("utf-8")

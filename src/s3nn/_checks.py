@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,7 @@ EDGE_VALUES = {Edge.SPIKE: (0.0, 1.0), Edge.SIGN: (-1.0, 1.0)}
 # Where a branch that is not taken, a logarithm or a square may go wrong.
 EXTREMES = (0.0, -1.0, 1.0, -1e4, 1e4, -1e30, 1e30)
 HALF_STEP = 1e-6  # of the finite differences
+DRAWS, SIGMAS = 64, 6.0  # of a factor that is drawn at random, and how far its mean may be off
 
 
 def hold(holds: bool, what: str) -> None:
@@ -32,6 +34,14 @@ def normal(shape: Sequence[int], seed: int, dtype: torch.dtype = torch.float32) 
     """Normal numbers that depend on the seed and on nothing else."""
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(*shape, generator=generator, dtype=torch.float64).to(dtype)
+
+
+@contextmanager
+def seeded(seed: int = 0) -> Iterator[None]:
+    """Inside, torch draws from ``seed``; outside, the caller's random state is as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
 
 
 def check_edge(emits: Edge, out: Tensor, where: str) -> None:
@@ -58,8 +68,24 @@ def check_derivative(surrogate: Surrogate, threshold: Tensor) -> None:
     hold(miss <= 0, f"derivative {at} is the finite difference of primitive: off by {miss}")
 
 
+def check_factor(surrogate: Surrogate, threshold: Tensor) -> None:
+    """It is the derivative or, drawn at random, the derivative in the mean on either side."""
+    u = normal((2000, threshold.numel()), 6, torch.float64) * 2
+    draws = torch.stack([surrogate.backward_factor(u, threshold) for _ in range(DRAWS)])
+    derivative, variance = surrogate.derivative(u, threshold), draws.var(0)
+    at = f"of {surrogate} at threshold {threshold.tolist()}"
+    if not variance.any():
+        assert_close(draws[0], derivative, msg=named(f"the backward factor {at} is derivative"))
+        return
+    off = draws.mean(0) - derivative
+    for side, part in (("silent", u <= threshold), ("fired", u > threshold)):
+        total, bound = off[part].sum().abs(), SIGMAS * (variance[part].sum() / DRAWS).sqrt() + 1e-9
+        what = f"the mean backward factor {at} is derivative where neurons were {side}"
+        hold(bool(total <= bound), f"{what}: the sum is off by {total:g}, {bound:g} is chance")
+
+
 def check_spike(surrogate: Surrogate, threshold: Tensor) -> None:
-    """Forward is exact; backward multiplies by the derivative."""
+    """Forward is exact; backward multiplies by the factor."""
     near = torch.stack([threshold.nextafter(t) for t in (threshold - 1, threshold, threshold + 1)])
     u = torch.cat([near.view(3, -1), normal((50, threshold.numel()), 7, torch.float64) * 2])
     u, theta = u.requires_grad_(), threshold.clone().requires_grad_()
@@ -67,9 +93,11 @@ def check_spike(surrogate: Surrogate, threshold: Tensor) -> None:
     at = f"{surrogate}, threshold {threshold.tolist()}"
     hold(torch.equal(s, (u > theta).double()), f"a spike is exactly 1[u > threshold] ({at}): {s}")
     weight = normal(u.shape, 8, torch.float64)
-    grad_u, grad_theta = torch.autograd.grad((s * weight).sum(), (u, theta))
-    expected = weight * surrogate.derivative(u.detach(), threshold)
-    assert_close(grad_u, expected, msg=named(f"backward multiplies by derivative ({at})"))
+    with seeded():
+        grad_u, grad_theta = torch.autograd.grad((s * weight).sum(), (u, theta))
+    with seeded():
+        expected = weight * surrogate.backward_factor(u.detach(), threshold)
+    assert_close(grad_u, expected, msg=named(f"backward multiplies by its factor ({at})"))
     minus_sum = -expected.sum_to_size(theta.shape)
     assert_close(grad_theta, minus_sum, msg=named(f"dL/dtheta is minus the sum ({at})"))
 
@@ -82,6 +110,7 @@ def check_numbers(surrogate: Surrogate, threshold: Tensor, dtype: torch.dtype) -
     found = {
         "primitive": surrogate.primitive(u, theta),
         "derivative": surrogate.derivative(u, theta),
+        "backward factor": surrogate.backward_factor(u, theta),
     }
     (found["gradient of primitive"],) = torch.autograd.grad(found["primitive"].sum(), u)
     master = threshold.float().requires_grad_()  # as under autocast: the potential is smaller
@@ -111,7 +140,9 @@ def check_transforms(surrogate: Surrogate, channels: Tensor) -> None:
     def value_and_grads(call: Callable[[Tensor], Tensor]) -> tuple[Tensor, ...]:
         potential = u.clone().requires_grad_()
         s = call(potential)
-        return s, *torch.autograd.grad((s * s.cumsum(0)).sum(), (potential, layer.threshold))
+        with seeded():
+            grads = torch.autograd.grad((s * s.cumsum(0)).sum(), (potential, layer.threshold))
+        return s, *grads
 
     eager = value_and_grads(layer)
     torch._dynamo.reset()  # its limit of recompilations counts over all surrogates

@@ -25,6 +25,8 @@ class Data:
     """Where the original files of the data set are, if not in one of the usual places."""
     validation: float | None = None
     """Images held out to pick the model: a count, or a share below 1 (default: the data set's)."""
+    labels: int | None = None
+    """Train on so many images only, drawn by class and by the run's seed (default: all)."""
     flip: bool = False
     """Flip training images left to right, every other one."""
     shift: int = 0
@@ -232,7 +234,7 @@ class Run:
 # The least and the largest value; None as the least: above zero.
 _BELOW_1 = math.nextafter(1.0, 0.0)
 _RANGES: dict[str, tuple[float | None, float | None]] = {
-    **dict.fromkeys(("data.batch", "data.crop", "data.frames"), (1, None)),
+    **dict.fromkeys(("data.batch", "data.crop", "data.frames", "data.labels"), (1, None)),
     **dict.fromkeys(("data.frames_clip", "model.steps", "fit.epochs"), (1, None)),
     **dict.fromkeys(("fit.patience", "fit.threads", "fit.accumulate", "fit.window"), (1, None)),
     **dict.fromkeys(("data.shift", "data.cutout", "data.mixup", "data.workers"), (0, None)),

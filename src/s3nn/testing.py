@@ -17,12 +17,14 @@ from torch.testing import assert_close
 from s3nn._checks import (
     check_derivative,
     check_edge,
+    check_factor,
     check_numbers,
     check_spike,
     check_transforms,
     hold,
     named,
     normal,
+    seeded,
 )
 from s3nn.clock import Encoder, Readout, Scan
 from s3nn.graph.ir import Edge
@@ -47,19 +49,23 @@ def check_surrogate(surrogate: Surrogate, thresholds: Sequence[float] = (0.5, 1.
 
     In float64 ``derivative`` is the gradient of ``primitive`` (by autograd and by finite
     differences); both are finite at 0, negative and huge potentials and keep the dtype.  ``spike``
-    with it is exactly ``1[u > threshold]`` forward and ``derivative`` backward, minus its sum for
-    the threshold.  It goes through ``vmap``, ``torch.compile`` (full graph) and ``torch.export``.
+    with it is exactly ``1[u > threshold]`` forward and ``backward_factor`` backward, minus its sum
+    for the threshold; that factor is ``derivative`` or, where it is drawn at random, has it as its
+    mean, and follows torch's generator.  It goes through ``vmap``, ``torch.compile`` (full graph)
+    and ``torch.export``.
 
     >>> from s3nn.surrogates import S3
     >>> check_surrogate(S3(alpha=5.0, beta=0.3), thresholds=(0.7,))
     """
     channels = torch.tensor(thresholds, dtype=torch.float64)
-    for threshold in (*channels.unbind(), channels):
-        check_derivative(surrogate, threshold)
-        check_spike(surrogate, threshold)
-        for dtype in DTYPES:
-            check_numbers(surrogate, threshold, dtype)
-    check_transforms(surrogate, channels)
+    with seeded():
+        for threshold in (*channels.unbind(), channels):
+            check_derivative(surrogate, threshold)
+            check_factor(surrogate, threshold)
+            check_spike(surrogate, threshold)
+            for dtype in DTYPES:
+                check_numbers(surrogate, threshold, dtype)
+        check_transforms(surrogate, channels)
 
 
 def check_neuron(make: Callable[[int], Neuron], channels: int = 3) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from s3nn.graph.ir import Edge
 from s3nn.models import Mlp, Parts
 from s3nn.neurons import Fire, Neuron
-from s3nn.surrogates import S3, Sigmoid
+from s3nn.surrogates import S3, Masked, Sigmoid
 from s3nn.synapses import Integer, Real
 from s3nn.testing import check_model, check_neuron, check_surrogate, check_synapse
 
@@ -47,6 +47,31 @@ class Single(Sigmoid):
         return super().derivative(u.double(), threshold)
 
 
+@dataclass(frozen=True)
+class Biased(Masked):
+    """It says the derivative that it has before it is masked."""
+
+    def primitive(self, u: Tensor, threshold: Any) -> Tensor:
+        return self.of.primitive(u, threshold)
+
+    def derivative(self, u: Tensor, threshold: Any) -> Tensor:
+        return self.of.derivative(u, threshold)
+
+
+@dataclass(frozen=True)
+class Doubled(Sigmoid):
+    def backward_factor(self, u: Tensor, threshold: Any) -> Tensor:
+        return 2 * self.derivative(u, threshold)
+
+
+@dataclass(frozen=True)
+class Unseeded(Masked):
+    def backward_factor(self, u: Tensor, threshold: Any) -> Tensor:
+        own = torch.Generator()
+        own.seed()
+        return self.of.derivative(u, threshold) * (torch.rand(u.shape, generator=own) > self.p)
+
+
 def test_surrogates() -> None:
     check_surrogate(OftenCopied(), thresholds=(1.0,))
     with pytest.raises(AssertionError, match=r"threshold 0\.5 is that of primitive"):
@@ -57,6 +82,18 @@ def test_surrogates() -> None:
         check_surrogate(Single())
     with pytest.raises(AssertionError, match="finite difference of primitive: off by"):
         check_surrogate(Staircase())
+    with pytest.raises(AssertionError, match=r"mean backward factor .* neurons were silent: the s"):
+        check_surrogate(Biased(p=0.05))
+    with pytest.raises(AssertionError, match=r"the backward factor .* is derivative"):
+        check_surrogate(Doubled())
+    with pytest.raises(AssertionError, match="backward multiplies by its factor"):
+        check_surrogate(Unseeded())
+
+
+def test_the_random_state_is_left_alone() -> None:
+    before = torch.get_rng_state()
+    check_surrogate(Masked(), thresholds=(1.0,))
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 class Faulty(Neuron):

@@ -13,6 +13,7 @@ from s3nn.clock import make_readout, unroll
 from s3nn.models import Parts
 from s3nn.neurons import PairedNeuron, TemporalNeuron, make_neuron
 from s3nn.registry import ENCODERS, MODELS, NEURONS, READOUTS, SURROGATES, SYNAPSES
+from s3nn.surrogates import make_surrogate
 from s3nn.testing import (
     check_encoder,
     check_model,
@@ -25,6 +26,9 @@ from s3nn.testing import (
 # Beside the defaults: options that a formula may hide behind its defaults.
 SURROGATE_SPECS = [*SURROGATES.names(), "s3(alpha=5)", "s3(alpha=2, beta=None)", "s3(beta=0)"]
 SURROGATE_SPECS += ["rectangle(width=0.7)", "triangle(width=0.7)", "straight_through(clip=0.4)"]
+SURROGATE_SPECS += ["masked(of=s3(alpha=5), p=0.9)", "masked(of=sigmoid, p=0.2, rescale=True)"]
+SURROGATE_SPECS += ["masked(of=s3, target=silent)", "masked(of=s3, target=fired, rescale=True)"]
+SURROGATE_SPECS += ["masked(of=masked(of=arctan), p=0.3, target=fired)", "masked(p=0)"]
 SYNAPSE_SPECS = [*SYNAPSES.names(), "integer(bits=2)", "integer(bits=8)"]
 ENCODER_SPECS = [*ENCODERS.names(), "latency(least=0.2)", "latency(least=0.2, tau=2)"]
 READOUT_SPECS = [*READOUTS.names(), "membrane(tau=4, take=max)", "membrane(take=mean)"]
@@ -54,7 +58,7 @@ WIDTH = 0.0625
 
 @pytest.mark.parametrize("spec", SURROGATE_SPECS)
 def test_surrogate(spec: str) -> None:
-    check_surrogate(SURROGATES.build(spec))
+    check_surrogate(make_surrogate(spec))
 
 
 @pytest.mark.parametrize("spec", [*NEURONS.names(), *LEAKS])

@@ -1,11 +1,15 @@
-"""Holding images out: which go to validation, and to a test set where there is none."""
+"""Which images go to validation, to a test set where there is none, and which keep their labels."""
 
 from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from s3nn.data.base import AnySplit, Raw, Source, Split
+from s3nn.data._on_disk import Stream
+from s3nn.data.base import AnySplit, DataSet, Raw, Source, Split
 from s3nn.errors import DataError, UsageError
 
 TEST_SHARE = 0.2
@@ -42,6 +46,48 @@ def hold_out(
     return train, held, test
 
 
+def few_labels(data: DataSet, labels: int, seed: int) -> DataSet:
+    """``data`` with ``labels`` of its train images, drawn by class from ``seed``; the rest is gone.
+
+    Classes keep their shares as closely as integers can.  Of one seed more labels are the fewer
+    ones and others.  Validation and test images, mean, std and checksum stay those of ``data``.
+
+    >>> from s3nn.data import load
+    >>> few = few_labels(load("digits"), 20, seed=0)
+    >>> few.train.labels.bincount().tolist()
+    [2, 2, 2, 2, 2, 2, 2, 2, 2, 2]
+    """
+    spec, whole = data.spec, data.train
+    if isinstance(whole, Stream):
+        raise UsageError(
+            f"data.labels={labels} draws from images in memory, and the train images of "
+            f"{spec.name} stay on disk: drop --data.labels, or make shards of fewer images"
+        )
+    if labels > len(whole):
+        raise UsageError(
+            f"data.labels={labels}: {spec.name} has {len(whole)} images to train on; ask for at "
+            "most as many"
+        )
+    if labels < len(spec.classes):
+        raise UsageError(
+            f"data.labels={labels} is fewer than the {len(spec.classes)} classes of {spec.name}: "
+            "each needs an image to learn from"
+        )
+    have = torch.bincount(whole.labels, minlength=len(spec.classes))
+    take = _shares(have, labels)
+    emptied = ((take == 0) & (have > 0)).nonzero()
+    if len(emptied):
+        rare = int(emptied[0])
+        raise UsageError(
+            f"data.labels={labels} leaves class {spec.classes[rare]!r} of {spec.name} without an "
+            f"image, of which it has {int(have[rare])} in {len(whole)}: ask for more labels"
+        )
+    digest = hashlib.sha256(f"s3nn labels {seed}".encode()).digest()
+    kept = _drawn(whole.labels, take, int.from_bytes(digest[:4], "little"))
+    sizes = {**spec.sizes, "train": labels}
+    return replace(data, spec=replace(spec, sizes=sizes), train=whole[kept])
+
+
 def _count(validation: int | float, whole: int) -> int:
     """How many of ``whole`` images are meant: a count as it is, a share of them rounded."""
     if isinstance(validation, float):
@@ -72,15 +118,11 @@ def _stratified(
 ) -> tuple[AnySplit, AnySplit]:
     """``split`` without ``count`` images, and these: as close to its class shares as integers get.
 
-    Largest remainder: each class gives the floor of its share, and those with the largest
-    remainders one more, the lower label first.  Both parts keep the order of ``split``.
+    Both parts keep the order of ``split``.
     """
     _check_count(count, split, source)
     have = torch.bincount(split.labels, minlength=len(source.classes))
-    take = have * count // len(split)
-    remainder = have * count % len(split)
-    missing = count - int(take.sum())
-    take[torch.sort(remainder, descending=True, stable=True).indices[:missing]] += 1
+    take = _shares(have, count)
     emptied = ((take == have) & (have > 0)).nonzero()
     if len(emptied):
         label = int(emptied[0])
@@ -89,11 +131,30 @@ def _stratified(
             f"train on, and holding out {count} of {len(split)} would leave none: add images or "
             "pass a smaller validation=COUNT"
         )
-    generator = torch.Generator().manual_seed(seed)
-    held = torch.zeros(len(split), dtype=torch.bool)
-    for label, number in enumerate(take.tolist()):
-        held[_shuffled_members(split.labels, label, generator)[:number]] = True
+    held = _drawn(split.labels, take, seed)
     return split[~held], split[held]
+
+
+def _shares(have: Tensor, count: int) -> Tensor:
+    """How many of ``count`` images each class gives, of which it has ``have``: largest remainder.
+
+    Each class gives the floor of its share, and those with the largest remainders one more, the
+    lower label first.
+    """
+    whole = int(have.sum())
+    take = have * count // whole
+    missing = count - int(take.sum())
+    take[torch.sort(have * count % whole, descending=True, stable=True).indices[:missing]] += 1
+    return take
+
+
+def _drawn(labels: Tensor, take: Tensor, seed: int) -> Tensor:
+    """A mask over ``labels`` of ``take[k]`` images of each class k, at random."""
+    generator = torch.Generator().manual_seed(seed)
+    drawn = torch.zeros(len(labels), dtype=torch.bool)
+    for label, number in enumerate(take.tolist()):
+        drawn[_shuffled_members(labels, label, generator)[:number]] = True
+    return drawn
 
 
 def _shuffled_members(labels: Tensor, label: int, generator: torch.Generator) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from s3nn.config import Run
-from s3nn.data import Batches, DataSet, Split, load
+from s3nn.data import Batches, DataSet, Split, few_labels, load
 from s3nn.data.base import Shape
 from s3nn.data.batches import normalise
 from s3nn.errors import RunFolderError
@@ -57,18 +57,19 @@ class Trained:
 
 
 def load_data(run: Run) -> DataSet:
-    """The data set of a run, split as the run says."""
-    wanted = run.data.validation
+    """The data set of a run, split as the run says, with as many labels as it says."""
+    asked, wanted = run.data, run.data.validation
     share = int(wanted) if wanted is not None and wanted >= 1 else wanted
-    return load(
-        run.data.name,
-        folder=run.data.folder,
+    data = load(
+        asked.name,
+        folder=asked.folder,
         validation=share,
-        crop=run.data.crop,
-        frames=run.data.frames,
-        frames_by=run.data.frames_by,
-        frames_clip=run.data.frames_clip,
+        crop=asked.crop,
+        frames=asked.frames,
+        frames_by=asked.frames_by,
+        frames_clip=asked.frames_clip,
     )
+    return data if asked.labels is None else few_labels(data, asked.labels, run.seed)
 
 
 def open_run(folder: Path) -> Trained:

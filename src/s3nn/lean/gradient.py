@@ -20,7 +20,7 @@ PIECE = 200_000
 def in_pieces(
     grad: Tensor, x: Tensor, potential: Potential, theta: Tensor, surrogate: Surrogate
 ) -> Tensor:
-    """``grad * surrogate.derivative(potential(x), theta)``, some images at a time.
+    """``grad * surrogate.backward_factor(potential(x), theta)``, some images at a time.
 
     ``grad`` and ``x`` are (N, C, ...), ``potential`` maps images one by one, ``theta`` broadcasts
     to an image.
@@ -31,7 +31,7 @@ def in_pieces(
     pieces = zip(grad.split(images), x.split(images), out.split(images), strict=True)
     for piece, current, into in pieces:
         u = potential(current).float() if half else potential(current)
-        torch.mul(piece, surrogate.derivative(u, theta).to(piece.dtype), out=into)
+        torch.mul(piece, surrogate.backward_factor(u, theta).to(piece.dtype), out=into)
     return out
 
 
@@ -39,11 +39,11 @@ def _scaled(
     grad: Tensor, x: Tensor, scale: Tensor, shift: Tensor, theta: Tensor, surrogate: Surrogate
 ) -> Tensor:
     u = x.float() * scale + shift
-    return (grad * surrogate.derivative(u, theta)).to(grad.dtype)
+    return (grad * surrogate.backward_factor(u, theta)).to(grad.dtype)
 
 
 def _given(grad: Tensor, u: Tensor, theta: Tensor, surrogate: Surrogate) -> Tensor:
-    return (grad * surrogate.derivative(u, theta)).to(grad.dtype)
+    return (grad * surrogate.backward_factor(u, theta)).to(grad.dtype)
 
 
 @cache

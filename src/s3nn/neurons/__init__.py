@@ -3,7 +3,8 @@
 from typing import Any
 
 from s3nn.neurons.base import Neuron, PairedNeuron, SteppedNeuron, TemporalNeuron, Threshold
-from s3nn.registry import NEURONS, SURROGATES, Spec
+from s3nn.registry import NEURONS, Spec
+from s3nn.surrogates import make_surrogate
 
 __all__ = ["Neuron", "PairedNeuron", "SteppedNeuron", "TemporalNeuron", "Threshold", "make_neuron"]
 
@@ -23,7 +24,7 @@ def make_neuron(spec: Spec | str, channels: int) -> Neuron:
 def _option(key: str, value: Any) -> Any:
     """A surrogate is built; any other bare word stands for itself: ``lif(reset=soft)``."""
     if key == "surrogate" and isinstance(value, (Spec, str)):
-        return SURROGATES.build(value)
+        return make_surrogate(value)
     return value.name if isinstance(value, Spec) and not value.items else value
 
 

@@ -21,7 +21,7 @@ class Surrogate(ABC):
     surrogates are frozen dataclasses: one file, one equation, one source.
 
     ``u`` is the membrane potential, any shape; ``threshold`` is a tensor that broadcasts to it, or
-    a number.  Both methods return a tensor of ``u``'s shape and dtype.
+    a number.  The methods return a tensor of ``u``'s shape and dtype.
     """
 
     @abstractmethod
@@ -30,7 +30,15 @@ class Surrogate(ABC):
 
     @abstractmethod
     def derivative(self, u: Tensor, threshold: Tensor | float) -> Tensor:
-        """ds/du as the backward pass sees it."""
+        """ds/du as the backward pass sees it, or its mean where that is drawn at random."""
+
+    def backward_factor(self, u: Tensor, threshold: Tensor | float) -> Tensor:
+        """What one backward pass multiplies by: ``derivative``, unless it is drawn at random.
+
+        A surrogate that draws does so by torch's generator, anew at every call, and the mean of its
+        draws is ``derivative``.
+        """
+        return self.derivative(u, threshold)
 
     def sharper(self, factor: float) -> Surrogate:
         """This surrogate ``factor`` times as steep: slopes multiplied, widths divided.
@@ -67,7 +75,7 @@ class _Spike(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         (grad,) = grads
         u, threshold = ctx.saved_tensors
-        grad_u = grad * ctx.surrogate.derivative(u, threshold).to(grad.dtype)
+        grad_u = grad * ctx.surrogate.backward_factor(u, threshold).to(grad.dtype)
         grad_threshold = None
         if ctx.needs_input_grad[1]:
             grad_threshold = (-grad_u).sum_to_size(threshold.shape).to(threshold.dtype)
@@ -99,8 +107,8 @@ def spike(u: Tensor, threshold: Tensor | float, surrogate: Surrogate) -> Tensor:
     """Fire where the membrane potential exceeds the threshold: ``s = 1[u > threshold]``.
 
     Forward is exact (strict ``>``, values 0 and 1 in ``u``'s dtype).  Backward multiplies by
-    ``surrogate.derivative(u, threshold)``; the gradient of the threshold is its negative, summed
-    over the axes that the threshold was broadcast over.
+    ``surrogate.backward_factor(u, threshold)``, which is its derivative; the gradient of the
+    threshold is the negative, summed over the axes that the threshold was broadcast over.
 
     >>> from s3nn.surrogates import S3
     >>> u = torch.tensor([0.5, 1.0, 2.0], requires_grad=True)

@@ -193,7 +193,8 @@ def make_schedule(
     schedulers = torch.optim.lr_scheduler
     rise = int(optim.warmup * steps)
     if optim.schedule == "one_cycle":
-        share = min(max(optim.warmup, 1 / max(steps, 2)), 0.99)
+        # The rise must end after the first step: of a run of one step too, hence 1.5.
+        share = min(max(optim.warmup, 1 / max(steps, 1.5)), 0.99)
         return schedulers.OneCycleLR(optimizer, optim.lr, total_steps=steps + 1, pct_start=share)
     rest: torch.optim.lr_scheduler.LRScheduler
     if optim.schedule == "cosine":

@@ -1,0 +1,1 @@
+"""What benchmarks/masked.py is made of."""
