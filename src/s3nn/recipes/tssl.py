@@ -9,9 +9,9 @@ def fashion_tssl() -> Run:
     """784-400-400-10 of timing neurons on Fashion-MNIST over five steps, TSSL-BP's own training.
 
     Source: Zhang & Li, NeurIPS 2020, and Networks/FashionMNIST_400_400.yaml of the authors' code.
-    Other than there, images are normalised by their own mean and deviation, the last 5,000 training
-    images pick the epoch (they report the best on the test split), and gradients are clipped by the
-    norm of all weights at once as there.
+    Other than there, images are normalised by Fashion-MNIST's own mean and deviation (they take
+    MNIST's), and the last 5,000 training images pick the epoch (they report the best on the test
+    split).
     """
     return Run(
         recipe="fashion_tssl",
