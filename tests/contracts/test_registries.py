@@ -26,6 +26,7 @@ from s3nn.testing import (
 SURROGATE_SPECS = [*SURROGATES.names(), "s3(alpha=5)", "s3(alpha=2, beta=None)", "s3(beta=0)"]
 SURROGATE_SPECS += ["rectangle(width=0.7)", "triangle(width=0.7)", "straight_through(clip=0.4)"]
 SYNAPSE_SPECS = [*SYNAPSES.names(), "integer(bits=2)", "integer(bits=8)"]
+SYNAPSE_SPECS += ["mean_scaled(bits=2)", "mean_scaled(bits=8, per_channel=True)"]
 ENCODER_SPECS = [*ENCODERS.names(), "latency(least=0.2)", "latency(least=0.2, tau=2)"]
 READOUT_SPECS = [*READOUTS.names(), "membrane(tau=4, take=max)", "membrane(take=mean)"]
 READOUT_SPECS += ["first_spike(threshold=0.5, scale=6)"]

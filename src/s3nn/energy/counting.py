@@ -131,6 +131,7 @@ def _neurons(site: Site, module: nn.Module | None, output: Tensor, samples: int)
         "neurons": output.numel() // (samples * site.runs),
         "spikes_out": _spikes(site, site.output_edge, output),
         "temporal": isinstance(module, Scan),
+        "potential_bits": module.neuron.potential_bits if isinstance(module, Scan) else 32,
     }
 
 
@@ -180,6 +181,7 @@ def _bits(model: nn.Module) -> int:
         synapse = getattr(module, "synapse", None)
         if isinstance(synapse, Synapse):
             weight = module.get_parameter("weight")
-            bits += weight.numel() * synapse.bits + synapse.scales * weight.shape[0] * 32
+            scales = synapse.scales * weight.shape[0] + synapse.shared_scales
+            bits += weight.numel() * synapse.bits + scales * 32
             seen |= {id(weight), *map(id, synapse.parameters())}
     return bits + 32 * sum(p.numel() for p in model.parameters() if id(p) not in seen)

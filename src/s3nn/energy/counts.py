@@ -26,6 +26,7 @@ class LayerCounts:
     neurons          neurons of one sample
     weights, weight_bits, biases    synapses of the layer, and the bits of one
     temporal         whether the neurons carry a potential from step to step
+    potential_bits   the bits of one such potential
     runs             how often it runs for one inference: the steps, or 1
 
     The true fan-out of an input is the number of (output position, output channel) pairs that its
@@ -53,6 +54,7 @@ class LayerCounts:
     biases: int = 0
     temporal: bool = False
     runs: int = 1
+    potential_bits: float = 32
 
     @property
     def firing_rate(self) -> float | None:
@@ -74,6 +76,8 @@ class LayerCounts:
         return replace(self, **sums)
 
 
+# What files of before 0.1.0 lack.
+_ADDED = {"potential_bits": 32}
 _SUMMED = (
     *("inputs", "outputs", "spikes_in", "spikes_out", "macs", "acs", "adds"),
     *("neuron_updates", "dense", "nonzero"),
@@ -152,7 +156,8 @@ class Counts:
         """Read ``to_json``'s form; keys that do not fit are a ``RunFolderError``."""
         known = {f.name for f in fields(LayerCounts)}
         layers = []
-        for layer in tree["layers"]:
+        for written in tree["layers"]:
+            layer = _ADDED | written
             if set(layer) != known:
                 raise RunFolderError(
                     f"counts of layer {layer.get('name')!r} have the keys {sorted(layer)}, "

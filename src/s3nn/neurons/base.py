@@ -34,8 +34,11 @@ class TemporalNeuron(Neuron):
     """A layer of neurons with memory.  The memory is passed along and never kept in the module.
 
     ``run`` goes through a sequence of shape (T, N, C, ...), starting at rest.  Called as a plain
-    module, the neurons run a single step from rest.
+    module, the neurons run a single step from rest.  ``potential_bits`` is the size of one
+    potential as it is kept from step to step.
     """
+
+    potential_bits: float = 32
 
     @abstractmethod
     def run(self, current: Tensor) -> Tensor:
