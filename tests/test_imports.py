@@ -28,6 +28,7 @@ ORDER: tuple[str, ...] = (
     ),
     *(
         "clock",
+        "gates",
         "rules",
         "models",
         "graph",

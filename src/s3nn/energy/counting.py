@@ -66,7 +66,8 @@ class _Counter(fx.Interpreter):
             return super().run_node(n)
         inputs = [self.env[source] for source in self.sources[n]]
         # Looked at before the operation runs, which may write over what it reads.
-        spikes_in = sum(_spikes(site, e, x) for e, x in zip(site.input_edges, inputs, strict=True))
+        spikes = [_spikes(site, e, x) for e, x in zip(site.input_edges, inputs, strict=True)]
+        spikes_in = spikes[0] if site.operation == "mask" else sum(spikes)
         output = super().run_node(n)
         if isinstance(output, Tensor):
             tensors = [value for value in inputs if isinstance(value, Tensor)]
@@ -93,6 +94,12 @@ class _Counter(fx.Interpreter):
                 values |= _neurons(site, module, output, self.samples)
             case "add":
                 values["adds"] = output.numel() * max(1, len(inputs) - 1)
+            case "decision":
+                values["neuron_updates"] = output.numel()
+            case "softmax":
+                # An exponential and a division are a multiplication each: our choice.
+                sums = output.numel() // output.shape[module.dim]
+                values |= {"macs": 2 * output.numel(), "adds": output.numel() - sums}
             case "over_time":
                 values["adds"] = inputs[0].numel() - output.numel()
             case "avg_pool":

@@ -150,6 +150,12 @@ def _parts(node: fx.Node, site: Site, module: nn.Module | None) -> list[tuple[st
                 f"layer {site.name}",
                 "train the network with neuron=fire in one time step",
             )
+        case "decision" | "mask", _:
+            raise UnsupportedError(
+                "lowering a convolution behind gates",
+                f"layer {site.name}",
+                "train the network without --gates",
+            )
         case "max_pool", _:
             return [("", MaxPool(*_window(node, site, module)))]
         case "avg_pool", _:

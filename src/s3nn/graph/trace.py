@@ -17,6 +17,7 @@ from torch.nn.modules.padding import _ReflectionPadNd, _ReplicationPadNd
 
 from s3nn.clock import Encoder, Readout, Scan
 from s3nn.errors import UnsupportedError
+from s3nn.gates.base import Decision, Passing
 from s3nn.graph.ir import Edge
 from s3nn.neurons import Neuron
 from s3nn.synapses import Synapse
@@ -126,7 +127,8 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 
 class _Tracer(fx.Tracer):
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        leaf = (Neuron, Scan, Encoder, Readout, Synapse, *_CONVOLUTIONS, nn.Linear)
+        leaf = (Neuron, Scan, Encoder, Readout, Synapse, Decision, Passing)
+        leaf += (*_CONVOLUTIONS, nn.Linear)
         return isinstance(m, leaf) or super().is_leaf_module(m, module_qualified_name)
 
 
@@ -138,6 +140,9 @@ _MODULES: dict[str, tuple[type[nn.Module], ...]] = {
     "conv": _CONVOLUTIONS,
     "linear": (nn.Linear,),
     "norm": (_BatchNorm,),
+    "decision": (Decision,),
+    "mask": (Passing,),
+    "softmax": (nn.Softmax,),
     "activation": (nn.ReLU, nn.ReLU6, nn.LeakyReLU),
     "max_pool": (
         *(nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d),
@@ -165,7 +170,7 @@ _FUNCTIONS: dict[str, tuple[str, ...]] = {
     "pad": ("pad",),
     "reshape": (
         *("flatten", "unflatten", "reshape", "view", "permute", "transpose", "squeeze", "clone"),
-        *("unsqueeze", "getitem", "expand", "repeat", "chunk", "split", "unbind", "contiguous"),
+        *("unsqueeze", "getitem", "expand", "repeat", "repeat_interleave", "chunk", "split", "unbind", "contiguous"),
         *("dropout", "dropout1d", "dropout2d", "dropout3d", "to", "float", "detach"),
     ),
 }
@@ -285,6 +290,10 @@ def output_edge(operation: str, edges: tuple[Edge, ...]) -> Edge:
             return kept
         case "pad":  # with zeros, which are no sign
             return Edge.ANALOG if kept is Edge.SIGN else kept
+        case "decision":
+            return Edge.SPIKE
+        case "mask":  # with zeros, which are no sign
+            return Edge.ANALOG if edges[0] is Edge.SIGN else edges[0]
         case "avg_pool":
             return Edge.ANALOG if kept is Edge.ANALOG else Edge.COUNT
         case "add":

@@ -97,9 +97,10 @@ class _Nearest(torch.autograd.Function):
     def forward(ctx: Any, r: Tensor, levels: tuple[float, ...]) -> Tensor:
         ctx.save_for_backward(r)
         ctx.levels = levels
-        middles = torch.tensor(_middles(levels), dtype=r.dtype, device=r.device)
-        found = torch.tensor(levels, dtype=r.dtype, device=r.device)
-        return found[torch.bucketize(r, middles)]
+        found = torch.full_like(r, levels[0])
+        for middle, level in zip(_middles(levels), levels[1:], strict=True):
+            found = torch.where(r > middle, level, found)
+        return found
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:

@@ -110,7 +110,8 @@ def untrained(run: Run, data: DataSet) -> nn.Module:
     """The run's network with its first weights, which follow from the seed."""
     L.seed_everything(run.seed, verbose=False)
     spec = data.spec
-    return build_model(run.model, spec.shape, len(spec.classes), mean=spec.mean, std=spec.std)
+    classes, mean, std = len(spec.classes), spec.mean, spec.std
+    return build_model(run.model, spec.shape, classes, mean=mean, std=std, gates=run.gates)
 
 
 def data_description(data: DataSet) -> dict[str, Any]:
