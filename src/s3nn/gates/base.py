@@ -14,23 +14,24 @@ from s3nn.graph.ir import Edge
 class Decision(nn.Module):
     """Logits -> 1 (pass) where they are above 0, else 0; the same shape.
 
-    Backward is that of ``sig(logits / temperature)``.  With ``noise``, training decides on
-    ``logits + log(r) - log(1 - r)``, r uniform in (0, 1): a sample of the binary Gumbel softmax,
-    which passes with the probability sig(logits).  In eval mode there is no noise.
+    Backward is that of ``sig(logits / temperature)``.  Training decides on
+    ``logits + noise (log(r) - log(1 - r))``, r uniform in (0, 1): with a noise of 1 a sample of the
+    binary Gumbel softmax, which passes with the probability sig(logits).  In eval mode there is no
+    noise.
     Source: Jang, Gu, Poole, "Categorical reparameterization with Gumbel-softmax", ICLR 2017;
     Maddison, Mnih, Teh, "The concrete distribution", ICLR 2017.
     """
 
     emits = Edge.SPIKE
 
-    def __init__(self, temperature: float, noise: bool) -> None:
+    def __init__(self, temperature: float, noise: float = 0.0) -> None:
         super().__init__()
         self.temperature, self.noise = temperature, noise
 
     def forward(self, logits: Tensor) -> Tensor:
         if self.noise and self.training:
             r = torch.rand_like(logits).clamp(1e-6, 1 - 1e-6)
-            logits = logits + r.logit()
+            logits = logits + self.noise * r.logit()
         return _hard(logits, torch.sigmoid(logits / self.temperature))
 
     def settled(self, logits: Tensor) -> Tensor:

@@ -25,7 +25,7 @@ class ChannelGate(Gate):
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.softmax = nn.Softmax(dim=1)
         self.conv = nn.Conv2d(channels, channels, 1)
-        self.decision = Decision(temperature=1.0, noise=False)
+        self.decision = Decision(temperature=1.0)
         assert self.conv.bias is not None
         with torch.no_grad():
             self.conv.weight.normal_(std=channels)

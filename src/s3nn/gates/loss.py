@@ -9,7 +9,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from s3nn.gates.base import Gated
+from s3nn.gates.base import Decision, Gated
+
+# Noise is gone after this share of the training.
+QUIET = 0.5
 
 
 @dataclass
@@ -44,7 +47,18 @@ class MaskLoss:
 
     def __init__(self, network: nn.Module, target: float, weight: float) -> None:
         self.layers = [module for module in network.modules() if isinstance(module, Gated)]
+        decisions = [m for m in network.modules() if isinstance(m, Decision)]
+        self._noise = [(decision, decision.noise) for decision in decisions]
         self.target, self.weight = target, weight
+
+    def begin_epoch(self, progress: float) -> None:
+        """At ``progress``, 0 to 1, of a training: noise falls linearly to none at its half.
+
+        Without it layers behind gates see in training what they see in eval mode, where the share
+        that passes is measured.  Our choice: with noise to the end it came out several points off.
+        """
+        for decision, first in self._noise:
+            decision.noise = first * max(0.0, 1 - progress / QUIET)
 
     @contextmanager
     def watched(self) -> Iterator[Passed]:

@@ -27,7 +27,7 @@ class SpatialGate(Gate):
         self.block = block
         self.pool = nn.AvgPool2d(block, ceil_mode=True)
         self.conv = nn.Conv2d(channels, channels if per_channel else 1, 3, padding=1)
-        self.decision = Decision(TEMPERATURE, noise=True)
+        self.decision = Decision(TEMPERATURE, noise=1.0)
         assert self.conv.bias is not None
         nn.init.constant_(self.conv.bias, OPEN)
 

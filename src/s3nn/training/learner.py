@@ -55,6 +55,7 @@ class Learner(L.LightningModule):
 
     def on_train_epoch_start(self) -> None:
         torch.manual_seed(self.run.seed + EPOCH_STRIDE * (self.current_epoch + 1))
+        self.masks.begin_epoch(self.current_epoch / self.run.fit.epochs)
         if isinstance(self.network, Unroll):
             self.network.over_time.begin_epoch(self.current_epoch)
 
