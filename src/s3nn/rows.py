@@ -29,8 +29,8 @@ def with_row(run: Run, row: str) -> Run:
     lif-t4          leaky integrate-and-fire over 4 steps (any T)
     timing-t4       TSSL-BP's neuron over 4 steps
 
-    A budget and gates are for the rows whose neurons spike.  The binary network has no teacher: with one it
-    diverged where the others learned (docs/LOG.md).
+    A budget and gates are for the rows whose neurons spike.  The binary network has no teacher:
+    with one it diverged where the others learned (docs/LOG.md).
 
     >>> with_row(Run(), "lif-t4").model.steps, with_row(Run(), "s3nn-int4").model.synapse
     (4, 'integer(bits=4)')

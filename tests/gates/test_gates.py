@@ -36,7 +36,7 @@ def spikes(*shape: int) -> Tensor:
 
 def spatial_by_hand(gate: SpatialGate, x: Tensor) -> Tensor:
     """Blocks of 2x2, or what is left of them at the border, and a 3x3 window over their means."""
-    n, c, h, w = x.shape
+    n, (h, w) = len(x), x.shape[2:]
     rows, columns = -(-h // 2), -(-w // 2)
     weight, bias = gate.conv.weight, gate.conv.bias
     mask = torch.zeros_like(x)
@@ -55,7 +55,7 @@ def spatial_by_hand(gate: SpatialGate, x: Tensor) -> Tensor:
 
 
 def channels_by_hand(gate: ChannelGate, x: Tensor) -> Tensor:
-    n, c, h, w = x.shape
+    n, c = x.shape[:2]
     mask = torch.zeros_like(x)
     for i in range(n):
         rates = [exp(float(x[i, k].mean())) for k in range(c)]

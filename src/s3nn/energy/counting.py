@@ -98,7 +98,8 @@ class _Counter(fx.Interpreter):
                 values["neuron_updates"] = output.numel()
             case "softmax":
                 # An exponential and a division are a multiplication each: our choice.
-                sums = output.numel() // output.shape[module.dim]
+                assert isinstance(module, nn.Softmax)
+                sums = output.select(module.dim or 0, 0).numel()
                 values |= {"macs": 2 * output.numel(), "adds": output.numel() - sums}
             case "over_time":
                 values["adds"] = inputs[0].numel() - output.numel()

@@ -127,9 +127,9 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 
 class _Tracer(fx.Tracer):
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        leaf = (Neuron, Scan, Encoder, Readout, Synapse, Decision, Passing)
-        leaf += (*_CONVOLUTIONS, nn.Linear)
-        return isinstance(m, leaf) or super().is_leaf_module(m, module_qualified_name)
+        ours = (Neuron, Scan, Encoder, Readout, Synapse, Decision, Passing)
+        leaf = isinstance(m, (*ours, *_CONVOLUTIONS, nn.Linear))
+        return leaf or super().is_leaf_module(m, module_qualified_name)
 
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -170,8 +170,9 @@ _FUNCTIONS: dict[str, tuple[str, ...]] = {
     "pad": ("pad",),
     "reshape": (
         *("flatten", "unflatten", "reshape", "view", "permute", "transpose", "squeeze", "clone"),
-        *("unsqueeze", "getitem", "expand", "repeat", "repeat_interleave", "chunk", "split", "unbind", "contiguous"),
+        *("unsqueeze", "getitem", "expand", "repeat", "chunk", "split", "unbind", "contiguous"),
         *("dropout", "dropout1d", "dropout2d", "dropout3d", "to", "float", "detach"),
+        "repeat_interleave",
     ),
 }
 _OPERATION_OF = {name: operation for operation, names in _FUNCTIONS.items() for name in names}
