@@ -83,3 +83,28 @@ def test_masks_with_few_labels(tmp_path: Path) -> None:
     table = few_labels(tree)
     assert "| masked-two | 4 | " in table
     assert "<!-- table: " in (out / "README.md").read_text("utf-8")
+
+
+def test_spquant_beside_full_precision(tmp_path: Path) -> None:
+    command = [sys.executable, str(ROOT / "benchmarks" / "spquant.py"), "--recipe", "digits_cnn"]
+    command += ["--epochs", "1", "--width", "0.0625", "--steps", "2", "--no-progress"]
+    command += ["--out", str(tmp_path / "out"), "--runs", str(tmp_path / "runs")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode in (0, 1), done.stderr  # 1: a claim that does not hold at this size
+    tree = json.loads((tmp_path / "out" / "result.json").read_text("utf-8"))
+    rows = {row["name"]: row for row in tree["rows"]}
+    assert {name: (row["steps"], row["neuron"]) for name, row in rows.items()} == {
+        "full-precision": (1, "relu"),
+        "lif": (2, "lif(surrogate=triangle)"),
+        "spquant": (2, "quantised_lif"),
+        "spquant-gated": (2, "quantised_lif"),
+        "one-step-int4-gated": (1, "fire"),
+    }
+    accuracy = {name: row["accuracy"]["mean"] for name, row in rows.items()}
+    values = [show["value"] for show in tree["shows"]]
+    assert values[0] == 100 * (accuracy["full-precision"] - accuracy["spquant"])
+    assert values[3] == rows["spquant-gated"]["acs"] / rows["spquant"]["acs"]
+    layers = [layer["operation"] for layer in rows["spquant-gated"]["layers"]]
+    assert layers.count("mask") == 5
+    report = (tmp_path / "out" / "report.md").read_text("utf-8")
+    assert all(show["claim"] in report for show in tree["shows"])

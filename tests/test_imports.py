@@ -29,6 +29,7 @@ ORDER: tuple[str, ...] = (
     ),
     *(
         "clock",
+        "gates",
         "rules",
         "models",
         "graph",

@@ -160,6 +160,24 @@ class Budget:
 
 
 @dataclass(frozen=True)
+class Gates:
+    """Trained gates in front of the hidden convolutions; they drop spikes, image by image."""
+
+    spatial: bool = False
+    """Drop blocks of 2x2 pixels."""
+    channel: bool = False
+    """Drop whole channels."""
+    target: float = 0.85
+    """The share of the spikes in front of a convolution that its gates let pass."""
+    weight: float = 10.0
+    """Of the loss that draws the share to its target."""
+
+    @property
+    def there(self) -> bool:
+        return self.spatial or self.channel
+
+
+@dataclass(frozen=True)
 class Run:
     """One training run, complete: the same Run and the same machine give the same weights."""
 
@@ -170,6 +188,7 @@ class Run:
     fit: Fit = field(default_factory=Fit)
     teacher: Teacher = field(default_factory=Teacher)
     budget: Budget = field(default_factory=Budget)
+    gates: Gates = field(default_factory=Gates)
     seed: int = 0
 
     def check(self) -> Run:
@@ -246,6 +265,8 @@ _RANGES: dict[str, tuple[float | None, float | None]] = {
     **dict.fromkeys(("optim.warmup", "optim.label_smoothing", "optim.average"), (0, _BELOW_1)),
     **dict.fromkeys(("teacher.share",), (0, 1)),
     "budget.firing_rate": (None, _BELOW_1),
+    "gates.target": (None, 1),
+    "gates.weight": (0, None),
 }
 
 

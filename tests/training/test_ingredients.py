@@ -20,8 +20,8 @@ from s3nn.surrogates import S3, Triangle
 from s3nn.training.augment import cutout, mixup
 from s3nn.training.build import build_model, start_at
 from s3nn.training.callbacks import Sharpen
+from s3nn.training.distillation import distillation
 from s3nn.training.fit import fit
-from s3nn.training.loss import distillation
 
 DIGITS = load("digits")
 QUICK = Run(

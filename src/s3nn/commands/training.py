@@ -8,13 +8,13 @@ from pathlib import Path
 
 from s3nn.commands.flags import parse
 from s3nn.commands.terminal import make_console
-from s3nn.config import Budget, Data, Fit, Model, Optim, Run, Teacher
+from s3nn.config import Budget, Data, Fit, Gates, Model, Optim, Run, Teacher
 from s3nn.errors import UsageError
 from s3nn.recipes import find_recipe
 from s3nn.report.schema import Result
 from s3nn.rows import DEFAULT_ROWS
 
-_SECTIONS = ("data", "model", "optim", "fit", "teacher", "budget")
+_SECTIONS = ("data", "model", "optim", "fit", "teacher", "budget", "gates")
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ class TrainFlags:
     fit: Fit
     teacher: Teacher
     budget: Budget
+    gates: Gates
     seed: int
     """Everything random follows from it."""
     out: Path | None = None
@@ -43,6 +44,7 @@ class CompareFlags:
     fit: Fit
     teacher: Teacher
     budget: Budget
+    gates: Gates
     rows: tuple[str, ...] = DEFAULT_ROWS
     """relu, s3nn, s3nn-intK, relu-intK, bnn, lif-tT, timing-tT."""
     seeds: int = 3

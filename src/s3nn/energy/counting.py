@@ -66,7 +66,8 @@ class _Counter(fx.Interpreter):
             return super().run_node(n)
         inputs = [self.env[source] for source in self.sources[n]]
         # Looked at before the operation runs, which may write over what it reads.
-        spikes_in = sum(_spikes(site, e, x) for e, x in zip(site.input_edges, inputs, strict=True))
+        spikes = [_spikes(site, e, x) for e, x in zip(site.input_edges, inputs, strict=True)]
+        spikes_in = spikes[0] if site.operation == "mask" else sum(spikes)
         output = super().run_node(n)
         if isinstance(output, Tensor):
             tensors = [value for value in inputs if isinstance(value, Tensor)]
@@ -93,6 +94,13 @@ class _Counter(fx.Interpreter):
                 values |= _neurons(site, module, output, self.samples)
             case "add":
                 values["adds"] = output.numel() * max(1, len(inputs) - 1)
+            case "decision":
+                values["neuron_updates"] = output.numel()
+            case "softmax":
+                # An exponential and a division are a multiplication each: our choice.
+                assert isinstance(module, nn.Softmax)
+                sums = output.select(module.dim or 0, 0).numel()
+                values |= {"macs": 2 * output.numel(), "adds": output.numel() - sums}
             case "over_time":
                 values["adds"] = inputs[0].numel() - output.numel()
             case "avg_pool":
@@ -131,6 +139,7 @@ def _neurons(site: Site, module: nn.Module | None, output: Tensor, samples: int)
         "neurons": output.numel() // (samples * site.runs),
         "spikes_out": _spikes(site, site.output_edge, output),
         "states": module.neuron.states if isinstance(module, Scan) else 0,
+        "potential_bits": module.neuron.potential_bits if isinstance(module, Scan) else 32,
     }
 
 
@@ -180,6 +189,7 @@ def _bits(model: nn.Module) -> int:
         synapse = getattr(module, "synapse", None)
         if isinstance(synapse, Synapse):
             weight = module.get_parameter("weight")
-            bits += weight.numel() * synapse.bits + synapse.scales * weight.shape[0] * 32
+            scales = synapse.scales * weight.shape[0] + synapse.shared_scales
+            bits += weight.numel() * synapse.bits + scales * 32
             seen |= {id(weight), *map(id, synapse.parameters())}
     return bits + 32 * sum(p.numel() for p in model.parameters() if id(p) not in seen)

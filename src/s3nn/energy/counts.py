@@ -15,22 +15,24 @@ class LayerCounts:
 
     name, operation  as in the trace; ``reads`` and ``writes`` are the types of its edges
     inputs, outputs  elements read and written
-    spikes_in        spikes read (edges of spikes only)
+    spikes_in        spikes read (edges of spikes only; of a mask, those it is laid over)
     spikes_out       spikes written (neurons that emit spikes only)
     macs             multiply-accumulates: the true fan-out of every input of an analog edge
     acs              accumulates: the true fan-out of every spike, or of every input of a sign edge
     adds             additions beside them: biases, residual sums, averages
-    neuron_updates   neurons x steps; a ReLU outside of a neuron is one too
+    neuron_updates   neurons x steps; a ReLU outside of a neuron is one too, a gate's decision too
     dense            accumulations if every input were active
     nonzero          accumulations of the inputs that are not zero
     neurons          neurons of one sample
     weights, weight_bits, biases    synapses of the layer, and the bits of one
     states           values that a neuron keeps from step to step, its potential first
+    potential_bits   the bits of one such value
     runs             how often it runs for one inference: the steps, or 1
 
     The true fan-out of an input is the number of (output position, output channel) pairs that its
     weights reach: borders, stride, padding, dilation and groups included.  A batch-norm folds into
-    the weights and thresholds around it and a max-pool of spikes is an OR: neither is counted.
+    the weights and thresholds around it, a max-pool of spikes is an OR and a mask laid over spikes
+    an AND: none is counted.  A softmax is two MACs a value: an exponential and a division.
     """
 
     name: str
@@ -53,6 +55,7 @@ class LayerCounts:
     biases: int = 0
     states: int = 0
     runs: int = 1
+    potential_bits: float = 32
 
     @property
     def firing_rate(self) -> float | None:
@@ -60,6 +63,11 @@ class LayerCounts:
         if self.operation != "neuron" or self.writes is not Edge.SPIKE or not self.outputs:
             return None
         return self.spikes_out / self.outputs
+
+    @property
+    def of_gate(self) -> bool:
+        """Whether it is a gate's own operation, beside those of the network: its path says so."""
+        return ".gates." in self.name
 
     def plus(self, other: LayerCounts) -> LayerCounts:
         """The counts of more samples of the same operation."""
@@ -74,6 +82,8 @@ class LayerCounts:
         return replace(self, **sums)
 
 
+# What files of before 0.1.0 lack.
+_ADDED = {"potential_bits": 32}
 _SUMMED = (
     *("inputs", "outputs", "spikes_in", "spikes_out", "macs", "acs", "adds"),
     *("neuron_updates", "dense", "nonzero"),
@@ -125,6 +135,20 @@ class Counts:
         return sum(x.spikes_out for x in spiking) / sum(x.outputs for x in spiking)
 
     @property
+    def passed(self) -> dict[str, float]:
+        """Of every gated layer by name, the share of the spikes in front that its gates let pass.
+
+        A layer that saw no spike is left out.
+        """
+        layers = {layer.name: layer for layer in self.layers}
+        masks = [layer for layer in self.layers if layer.operation == "mask" and layer.spikes_in]
+        names = [mask.name.removesuffix(".passing") for mask in masks]
+        return {
+            name: layers[f"{name}.behind"].spikes_in / mask.spikes_in
+            for name, mask in zip(names, masks, strict=True)
+        }
+
+    @property
     def uncounted(self) -> tuple[str, ...]:
         """The operations of which nothing is known, so that they count, and cost, nothing."""
         return tuple(x.name for x in self.layers if x.operation.startswith("opaque "))
@@ -152,7 +176,8 @@ class Counts:
         """Read ``to_json``'s form; keys that do not fit are a ``RunFolderError``."""
         known = {f.name for f in fields(LayerCounts)}
         layers = []
-        for layer in tree["layers"]:
+        for written in tree["layers"]:
+            layer = _ADDED | written
             if set(layer) != known:
                 raise RunFolderError(
                     f"counts of layer {layer.get('name')!r} have the keys {sorted(layer)}, "

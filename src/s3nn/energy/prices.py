@@ -125,7 +125,8 @@ class WithMemory(PriceList):
     layer reads an input once; each output is written once.
     Biases are read once an output.  Neurons write their spikes (those that emit values or signs:
     every output).  Neurons with memory read and write their potential at every step; those without
-    read it once, since nothing is kept to the next step.
+    read it once, since nothing is kept to the next step.  A potential that is kept at fewer bits is
+    read and written at these; what is accumulated into is not.
     The accumulations are our exact counts; the source estimates them from layer sizes.  Its
     addressing is left out: two MACs and k^2 additions a spike, beside three accesses for each of
     the spike's accumulations.
@@ -144,7 +145,7 @@ class WithMemory(PriceList):
     def summary(self) -> str:  # type: ignore[override]
         return f"{self.arithmetic.summary.removesuffix(', no memory')}, and its RAM accesses"
 
-    def access_pj(self, words: float, bits: int) -> float:
+    def access_pj(self, words: float, bits: float) -> float:
         """One access to a RAM of ``words`` words of ``bits`` bits."""
         return self.base_pj + self.per_bit_pj * words * bits
 
@@ -180,7 +181,8 @@ class WithMemory(PriceList):
             return 2 * value_pj * counts.outputs
         if counts.operation != "neuron":
             return 0.0
-        potential_pj = self.access_pj(counts.neurons, self.potential_bits)
+        bits = min(counts.potential_bits, self.potential_bits)
+        potential_pj = self.access_pj(counts.neurons, bits)
         out_bits = 1 if counts.writes.binary else self.activation_bits
         written = counts.spikes_out if counts.writes is Edge.SPIKE else counts.outputs
         touches = 1 + counts.states

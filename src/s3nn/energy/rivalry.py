@@ -102,8 +102,9 @@ def _skipping(counts: Counts) -> Counts:
 
 
 def _dense(spiking: Counts) -> Counts:
-    """The ReLU network of the same shape, run once, none of its values known to be zero."""
-    return replace(spiking, layers=tuple(map(_once, spiking.layers)))
+    """The ReLU network of the same shape without gates, run once, no value known to be zero."""
+    own = (layer for layer in spiking.layers if not layer.of_gate)
+    return replace(spiking, layers=tuple(map(_once, own)))
 
 
 def _once(layer: LayerCounts) -> LayerCounts:

@@ -81,6 +81,7 @@ def open_run(folder: Path) -> Trained:
         mean, std, checksum = tuple(data["mean"]), tuple(data["std"]), str(data["checksum"])
     except (KeyError, TypeError) as error:
         raise RunFolderError(f"{folder}/run.json says nothing of its data ({error})") from error
-    network = build_model(described.run.model, shape, len(classes), mean=mean, std=std)
+    model, gates = described.run.model, described.run.gates
+    network = build_model(model, shape, len(classes), mean=mean, std=std, gates=gates)
     read_weights(folder, network)
     return Trained(described.run, network.eval(), shape, classes, mean, std, checksum)

@@ -32,6 +32,7 @@ from s3nn.neurons.fire import Fire as FireNeuron
 from s3nn.synapses import SynapticConv2d, SynapticLinear
 from s3nn.synapses.binary import Binary
 from s3nn.synapses.integer import Integer
+from s3nn.synapses.mean_scaled import MeanScaled
 
 IMAGE, NORMALISED = "image", "normalised"
 
@@ -149,6 +150,12 @@ def _parts(node: fx.Node, site: Site, module: nn.Module | None) -> list[tuple[st
                 f"layer {site.name}",
                 "train the network with neuron=fire in one time step",
             )
+        case "decision" | "mask", _:
+            raise UnsupportedError(
+                "lowering a convolution behind gates",
+                f"layer {site.name}",
+                "train the network without --gates",
+            )
         case "max_pool", _:
             return [("", MaxPool(*_window(node, site, module)))]
         case "avg_pool", _:
@@ -191,7 +198,7 @@ def _weight(layer: nn.Conv2d | nn.Linear) -> tuple[Array, Array | None]:
     with torch.no_grad():
         used = _array(layer.synapse(layer.weight))
         match layer.synapse:
-            case Integer() as synapse:
+            case (Integer() | MeanScaled()) as synapse:
                 step = _array(synapse.step(layer.weight)).reshape(-1)
                 levels = _array(synapse.levels(layer.weight))
                 return levels * step.reshape(-1, *[1] * (levels.ndim - 1)), step

@@ -17,6 +17,7 @@ from torch.nn.modules.padding import _ReflectionPadNd, _ReplicationPadNd
 
 from s3nn.clock import Encoder, Readout, Scan
 from s3nn.errors import UnsupportedError
+from s3nn.gates.base import Decision, Passing
 from s3nn.graph.ir import Edge
 from s3nn.neurons import Neuron
 from s3nn.synapses import Synapse
@@ -126,8 +127,9 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 
 class _Tracer(fx.Tracer):
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        leaf = (Neuron, Scan, Encoder, Readout, Synapse, *_CONVOLUTIONS, nn.Linear)
-        return isinstance(m, leaf) or super().is_leaf_module(m, module_qualified_name)
+        ours = (Neuron, Scan, Encoder, Readout, Synapse, Decision, Passing)
+        leaf = isinstance(m, (*ours, *_CONVOLUTIONS, nn.Linear))
+        return leaf or super().is_leaf_module(m, module_qualified_name)
 
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -138,6 +140,9 @@ _MODULES: dict[str, tuple[type[nn.Module], ...]] = {
     "conv": _CONVOLUTIONS,
     "linear": (nn.Linear,),
     "norm": (_BatchNorm,),
+    "decision": (Decision,),
+    "mask": (Passing,),
+    "softmax": (nn.Softmax,),
     "activation": (nn.ReLU, nn.ReLU6, nn.LeakyReLU),
     "max_pool": (
         *(nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d),
@@ -167,6 +172,7 @@ _FUNCTIONS: dict[str, tuple[str, ...]] = {
         *("flatten", "unflatten", "reshape", "view", "permute", "transpose", "squeeze", "clone"),
         *("unsqueeze", "getitem", "expand", "repeat", "chunk", "split", "unbind", "contiguous"),
         *("dropout", "dropout1d", "dropout2d", "dropout3d", "to", "float", "detach"),
+        "repeat_interleave",
     ),
 }
 _OPERATION_OF = {name: operation for operation, names in _FUNCTIONS.items() for name in names}
@@ -285,6 +291,10 @@ def output_edge(operation: str, edges: tuple[Edge, ...]) -> Edge:
             return kept
         case "pad":  # with zeros, which are no sign
             return Edge.ANALOG if kept is Edge.SIGN else kept
+        case "decision":
+            return Edge.SPIKE
+        case "mask":  # with zeros, which are no sign
+            return Edge.ANALOG if edges[0] is Edge.SIGN else edges[0]
         case "avg_pool":
             return Edge.ANALOG if kept is Edge.ANALOG else Edge.COUNT
         case "add":

@@ -35,10 +35,11 @@ class TemporalNeuron(Neuron):
 
     ``run`` goes through a sequence of shape (T, N, C, ...), starting at rest.  Called as a plain
     module, the neurons run a single step from rest.  ``states`` is how many values a neuron keeps
-    from one step to the next.
+    from one step to the next, and ``potential_bits`` the size of one.
     """
 
     states: ClassVar[int] = 1
+    potential_bits: float = 32
 
     @abstractmethod
     def run(self, current: Tensor) -> Tensor:

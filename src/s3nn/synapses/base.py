@@ -11,11 +11,12 @@ class Synapse(nn.Module, ABC):
     """Maps the weight that is trained to the weight that is used, both (C_out, ...).
 
     One synapse belongs to one layer.  ``bits`` is the size of one used weight; ``scales`` the
-    number of 32-bit numbers held a channel beside them.
+    number of 32-bit numbers held a channel beside them, ``shared_scales`` that of those held once.
     """
 
     bits: int = 32
     scales: int = 0
+    shared_scales: int = 0
 
     def attach(self, weight: Tensor) -> None:
         """Prepare for ``weight``, right after it was initialised or taken from another layer."""

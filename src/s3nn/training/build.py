@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from torch import nn
 
 from s3nn.clock import Encoder, make_readout, unroll
-from s3nn.config import Model
+from s3nn.config import Gates, Model
 from s3nn.errors import UsageError
+from s3nn.gates import gated, ungated_name
 from s3nn.models import Parts
 from s3nn.neurons import make_neuron
 from s3nn.registry import ENCODERS, MODELS
@@ -22,8 +23,9 @@ def build_model(
     *,
     mean: Sequence[float] = (0.0,),
     std: Sequence[float] = (1.0,),
+    gates: Gates | None = None,
 ) -> nn.Module:
-    """The network that ``model`` describes, for images (C, H, W) of ``classes`` classes.
+    """The network that ``model`` and ``gates`` describe, for images (C, H, W) of some classes.
 
     ``mean`` and ``std`` are what the images are normalised by, one number a channel: encoders that
     speak of intensities undo it.
@@ -40,6 +42,8 @@ def build_model(
     network: nn.Module = MODELS.build(
         model.name, input_shape=shape, classes=classes, parts=parts, width=model.width
     )
+    if gates is not None:
+        network = gated(network, spatial=gates.spatial, channel=gates.channel)
     over_time = make_readout(model.readout, model.steps)
     output = None if model.output is None else make_neuron(model.output, classes)
     trivial = encoder.constant and over_time.trivial_at_one_step and output is None
@@ -56,8 +60,12 @@ def start_at(network: nn.Module, teacher: nn.Module) -> None:
     Synapses that hold more than a weight (a scale) prepare for the new one.  A teacher that shares
     no weight is a ``UsageError``.
     """
-    own, theirs = network.state_dict(), teacher.state_dict()
-    shared = {k: v for k, v in theirs.items() if k in own and own[k].shape == v.shape}
+    theirs = {ungated_name(k): v for k, v in teacher.state_dict().items()}
+    shared = {
+        k: theirs[plain]
+        for k, v in network.state_dict().items()
+        if (plain := ungated_name(k)) in theirs and theirs[plain].shape == v.shape
+    }
     if not any(name.endswith("weight") for name in shared):
         raise UsageError(
             f"nothing of the teacher ({type(teacher).__name__}) fits the network "

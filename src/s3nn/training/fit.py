@@ -28,6 +28,7 @@ from s3nn.data.batches import Batches
 from s3nn.data.stream import StreamedBatches
 from s3nn.errors import RunFolderError, UsageError
 from s3nn.lean import lean
+from s3nn.neurons import TemporalNeuron
 from s3nn.training import folder as files
 from s3nn.training.build import build_model, start_at
 from s3nn.training.callbacks import (
@@ -88,6 +89,8 @@ def fit(
     if processes.rank == 0 and not begun:
         folder.mkdir(parents=True, exist_ok=True)
         files.write_run(folder, run, data_description(data), versions())
+    if progress and processes.rank == 0:
+        _say_if_vacuous(run, network)
     with _quiet_lightning():
         _train(run, folder, data, network, teacher, history, processes, progress)
     if progress and processes.rank == 0:
@@ -110,7 +113,8 @@ def untrained(run: Run, data: DataSet) -> nn.Module:
     """The run's network with its first weights, which follow from the seed."""
     L.seed_everything(run.seed, verbose=False)
     spec = data.spec
-    return build_model(run.model, spec.shape, len(spec.classes), mean=spec.mean, std=spec.std)
+    classes, mean, std = len(spec.classes), spec.mean, spec.std
+    return build_model(run.model, spec.shape, classes, mean=mean, std=std, gates=run.gates)
 
 
 def data_description(data: DataSet) -> dict[str, Any]:
@@ -220,6 +224,17 @@ def batches(run: Run, data: DataSet, processes: Processes) -> tuple[EpochBatches
             data.train, shift=shown.shift, shuffle=True, drop_last=True, **own, **common
         )
     return train, Batches(data.validation, batch_size=EVALUATION_BATCH, **common)
+
+
+def _say_if_vacuous(run: Run, network: nn.Module) -> None:
+    """One sentence where neurons have levels for a potential that a single step never stores."""
+    stored = [m for m in network.modules() if isinstance(m, TemporalNeuron)]
+    if run.model.steps == 1 and any(neuron.potential_bits < 32 for neuron in stored):
+        print(
+            f"model.neuron={run.model.neuron} stores no potential in one step: its levels change "
+            "nothing there, weights and gates stay as they are set (--model.steps 4 stores it)",
+            file=sys.stderr,
+        )
 
 
 def _say_if_over(run: Run, history: list[dict[str, float]]) -> None:

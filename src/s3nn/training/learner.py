@@ -14,6 +14,7 @@ from torchmetrics.classification import MulticlassAccuracy
 from s3nn.clock import Unroll
 from s3nn.config import Optim, Run
 from s3nn.errors import TrainingError
+from s3nn.gates import MaskLoss
 from s3nn.losses import Loss
 from s3nn.registry import LOSSES
 from s3nn.training.augment import cutout, mixup
@@ -43,6 +44,7 @@ class Learner(L.LightningModule):
         self.firing = None if allowed is None else FiringRate(network)
         self.price = None if allowed is None else Multiplier(allowed)
         self.firing_rate = MeanMetric()
+        self.masks = MaskLoss(network, run.gates.target, run.gates.weight)
         self._synaptic = {name for name, p in network.named_parameters() if p.ndim > 1}
 
     def forward(self, x: Tensor) -> Tensor:
@@ -56,6 +58,7 @@ class Learner(L.LightningModule):
 
     def on_train_epoch_start(self) -> None:
         torch.manual_seed(self.run.seed + EPOCH_STRIDE * (self.current_epoch + 1))
+        self.masks.begin_epoch(self.current_epoch / self.run.fit.epochs)
         if isinstance(self.network, Unroll):
             self.network.over_time.begin_epoch(self.current_epoch)
 
@@ -67,7 +70,9 @@ class Learner(L.LightningModule):
         if self.run.data.mixup:
             x, partner, share = mixup(x, self.run.data.mixup)
             parts = [(share, y), (1 - share, y[partner])]
-        loss = self._within_budget(x, parts)
+        with self.masks.watched() as passed:
+            loss = self._within_budget(x, parts)
+        loss = loss + passed.loss()
         if not bool(torch.isfinite(loss)):
             raise TrainingError(
                 f"the loss is {loss.item()} at step {self.global_step + 1} "
@@ -122,8 +127,10 @@ class Learner(L.LightningModule):
         x, y = batch
         # Evaluation is in 32 bits, whatever training is: a spike is a comparison, and a rounded
         # membrane potential may fall on the other side.
-        with torch.autocast(x.device.type, enabled=False):
+        with torch.autocast(x.device.type, enabled=False), self.masks.watched() as passed:
             logits = self._observed(x)
+        if passed.shares:
+            self.log("validation_passed", passed.mean(), sync_dist=True)
         self.accuracy(logits, y)
         self.log("validation_loss", cross_entropy(logits, y), prog_bar=True, sync_dist=True)
         self.log("validation_accuracy", self.accuracy, prog_bar=True)
