@@ -35,6 +35,7 @@ ORDER: tuple[str, ...] = (
         "_tracing",
         "conversion",
         "energy",
+        "penalties",
         "data",
         "runtime",
     ),
@@ -51,7 +52,7 @@ NARROW = dict.fromkeys(
 # In a registry's folder a module imports nothing of its siblings but base and private ones.
 FOLDERS = (
     *("surrogates", "neurons", "synapses", "rules", "models", "data", "recipes", "export"),
-    *("clock.encoders", "clock.readouts"),
+    *("clock.encoders", "clock.readouts", "penalties"),
 )
 SHARED_IN = {"data": ("batches", "images")}  # parts of the room that offer nothing to its registry
 # Other siblings that may be seen, each with its reason.

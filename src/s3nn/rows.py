@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from s3nn.config import Budget, Run, Teacher
+from s3nn.config import Budget, Penalty, Run, Teacher
 from s3nn.errors import UsageError, unknown_name
 from s3nn.registry import Spec
 
@@ -29,8 +29,8 @@ def with_row(run: Run, row: str) -> Run:
     lif-t4          leaky integrate-and-fire over 4 steps (any T)
     timing-t4       TSSL-BP's neuron over 4 steps
 
-    A budget is for the rows whose neurons spike.  The binary network has no teacher: with one it
-    diverged where the others learned (docs/LOG.md).
+    A budget or a penalty is for the rows whose neurons spike.  The binary network has no teacher:
+    with one it diverged where the others learned (docs/LOG.md).
 
     >>> with_row(Run(), "lif-t4").model.steps, with_row(Run(), "s3nn-int4").model.synapse
     (4, 'integer(bits=4)')
@@ -49,6 +49,7 @@ def with_row(run: Run, row: str) -> Run:
     synapse = "binary" if kind == "bnn" else f"integer(bits={bits})" if bits else "real"
     run = replace(
         run,
+        penalty=run.penalty if kind in _SPIKING else Penalty(),
         budget=run.budget if kind in _SPIKING else Budget(),
         teacher=Teacher() if kind == "bnn" else run.teacher,
     )

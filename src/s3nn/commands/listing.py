@@ -8,6 +8,7 @@ from s3nn.registry import (
     ENCODERS,
     MODELS,
     NEURONS,
+    PENALTIES,
     READOUTS,
     RECIPES,
     SURROGATES,
@@ -24,6 +25,7 @@ KINDS: dict[str, Registry] = {
     "synapses": SYNAPSES,
     "encoders": ENCODERS,
     "readouts": READOUTS,
+    "penalties": PENALTIES,
     "data": DATA_SETS,
 }
 ROWS = "rows"

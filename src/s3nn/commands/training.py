@@ -8,13 +8,13 @@ from pathlib import Path
 
 from s3nn.commands.flags import parse
 from s3nn.commands.terminal import make_console
-from s3nn.config import Budget, Data, Fit, Model, Optim, Run, Teacher
+from s3nn.config import Budget, Data, Fit, Model, Optim, Penalty, Run, Teacher
 from s3nn.errors import UsageError
 from s3nn.recipes import find_recipe
 from s3nn.report.schema import Result
 from s3nn.rows import DEFAULT_ROWS
 
-_SECTIONS = ("data", "model", "optim", "fit", "teacher", "budget")
+_SECTIONS = ("data", "model", "optim", "fit", "teacher", "penalty", "budget")
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class TrainFlags:
     optim: Optim
     fit: Fit
     teacher: Teacher
+    penalty: Penalty
     budget: Budget
     seed: int
     """Everything random follows from it."""
@@ -42,6 +43,7 @@ class CompareFlags:
     optim: Optim
     fit: Fit
     teacher: Teacher
+    penalty: Penalty
     budget: Budget
     rows: tuple[str, ...] = DEFAULT_ROWS
     """relu, s3nn, s3nn-intK, relu-intK, bnn, lif-tT, timing-tT."""

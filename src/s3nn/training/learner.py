@@ -15,8 +15,8 @@ from s3nn.clock import Unroll
 from s3nn.config import Optim, Run
 from s3nn.errors import TrainingError
 from s3nn.training.augment import cutout, mixup
-from s3nn.training.budget import FiringRate, Multiplier
 from s3nn.training.loss import distillation, tet
+from s3nn.training.restraint import Restraint
 
 # One more than any seed a user would give: epochs of different runs draw from different streams.
 EPOCH_STRIDE = 1_000_003
@@ -25,21 +25,26 @@ EPOCH_STRIDE = 1_000_003
 class Learner(L.LightningModule):
     """Cross-entropy on the logits of ``network``, and what the run adds to it.
 
-    ``teacher`` (in eval mode, never trained) is distilled from where the run says so.
+    ``teacher`` (in eval mode, never trained) is distilled from where the run says so;
+    ``restraint`` holds the network's spikes back, where it is attached.
     """
 
     def __init__(
-        self, network: nn.Module, run: Run, *, classes: int, teacher: nn.Module | None = None
+        self,
+        network: nn.Module,
+        run: Run,
+        *,
+        classes: int,
+        teacher: nn.Module | None = None,
+        restraint: Restraint | None = None,
     ) -> None:
         super().__init__()
         self.network = network
         self.run = run
         self.accuracy = MulticlassAccuracy(num_classes=classes, average="micro")
         self._teacher = (teacher,)  # in a tuple: no parameters of ours
-        allowed = run.budget.firing_rate
-        self.firing = None if allowed is None else FiringRate(network)
-        self.price = None if allowed is None else Multiplier(allowed)
-        self.firing_rate = MeanMetric()
+        self.restraint = restraint
+        self.spent = MeanMetric()
         self._synaptic = {name for name, p in network.named_parameters() if p.ndim > 1}
 
     def forward(self, x: Tensor) -> Tensor:
@@ -64,7 +69,7 @@ class Learner(L.LightningModule):
         if self.run.data.mixup:
             x, partner, share = mixup(x, self.run.data.mixup)
             parts = [(share, y), (1 - share, y[partner])]
-        loss = self._within_budget(x, parts)
+        loss = self._restrained(x, parts)
         if not bool(torch.isfinite(loss)):
             raise TrainingError(
                 f"the loss is {loss.item()} at step {self.global_step + 1} "
@@ -74,14 +79,14 @@ class Learner(L.LightningModule):
         self.log("train_loss", loss, on_step=False, on_epoch=True, prog_bar=True, sync_dist=True)
         return loss
 
-    def _within_budget(self, x: Tensor, labels: list[tuple[float, Tensor]]) -> Tensor:
-        if self.firing is None or self.price is None:
+    def _restrained(self, x: Tensor, labels: list[tuple[float, Tensor]]) -> Tensor:
+        if self.restraint is None:
             return self._loss(x, labels)
-        with self.firing.watched() as rate:
-            loss = self._loss(x, labels)
-        loss = loss + self.price(rate())
-        self.price.update(rate(), self.global_step, int(self.trainer.estimated_stepping_batches))
-        return loss
+        self.restraint.begin()
+        loss = self._loss(x, labels)
+        parts = self.trainer.accumulate_grad_batches
+        steps = parts * int(self.trainer.estimated_stepping_batches)
+        return loss + self.restraint.loss(len(x), parts * self.global_step, steps)
 
     def _loss(self, x: Tensor, labels: list[tuple[float, Tensor]]) -> Tensor:
         logits, steps = self._answers(x, labels[0][1])
@@ -119,25 +124,30 @@ class Learner(L.LightningModule):
         self.log("validation_accuracy", self.accuracy, prog_bar=True)
 
     def _observed(self, x: Tensor) -> Tensor:
-        """The logits of ``x``; where there is a budget, its firing rate is logged."""
-        if self.firing is None:
+        """The logits of ``x``; where there is a budget, what it spends is logged."""
+        if self.restraint is None or self.restraint.spending is None:
             return self(x)
-        with self.firing.watched() as rate:
-            logits = self(x)
-        self.firing_rate(rate(), weight=len(x))
-        self.log("validation_firing_rate", self.firing_rate)
+        self.restraint.begin()
+        logits = self(x)
+        spent = self.restraint.spending.fixed + self.restraint.spent(len(x))
+        self.spent(spent.float(), weight=len(x))
+        self.log("validation_spent", self.spent)
         return logits
 
     def on_validation_epoch_end(self) -> None:
-        self.log("validation_score", self._score(), sync_dist=False)
+        # The metrics' own states, not what is logged: an average of weights is swapped out by now.
+        score = self.accuracy.compute()
+        if self.restraint is not None and self.restraint.spending is not None:
+            spent = self.spent.compute()
+            score = self._score(score, spent)
+            self.restraint.validated(spent)
+        self.log("validation_score", score, sync_dist=False)
 
-    def _score(self) -> Tensor:
-        """What the kept epoch is picked by: accuracy, or below 0 the rate of one over budget."""
-        budget = self.run.budget.firing_rate
-        if budget is None:
-            return self.accuracy.compute()
-        rate = self.firing_rate.compute()
-        return self.accuracy.compute() if rate <= budget else -rate
+    def _score(self, accuracy: Tensor, spent: Tensor) -> Tensor:
+        """What the kept epoch is picked by: accuracy, or below 0 the excess of one over budget."""
+        assert self.run.budget.limit is not None
+        _, most = self.run.budget.limit
+        return accuracy if spent <= most else 1 - spent / most
 
     def configure_optimizers(self) -> Any:
         optim = self.run.optim
