@@ -258,7 +258,9 @@ _RANGES: dict[str, tuple[float | None, float | None]] = {
     **dict.fromkeys(("teacher.share", "optim.tet"), (0, 1)),
     "budget.firing_rate": (None, _BELOW_1),
     **dict.fromkeys(("budget.spikes", "budget.energy_pj", "budget.latency_us"), (None, None)),
-    **{"penalty.strength": (0, None), "penalty.p": (1, None), "penalty.ramp": (0, _BELOW_1)},
+    "penalty.strength": (0, None),
+    "penalty.p": (1, None),
+    "penalty.ramp": (0, _BELOW_1),
 }
 
 

@@ -52,7 +52,7 @@ class Branches(nn.Module):
         return side + rest
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(
     stride=st.integers(1, 3),
     groups=st.sampled_from([1, 2, 4]),
@@ -75,11 +75,12 @@ def test_what_is_spent_is_what_is_counted(
         assert found == pytest.approx(price(counts, prices).total_pj, rel=1e-12)
 
 
+EAGER = Parts(neuron="fire(threshold=0.2)")
 NETWORKS = {
-    **{name: (name, Parts(), 1, None) for name in ("cnn7", "mlp", "vgg11", "resnet18")},
+    **{name: (name, EAGER, 1, None) for name in ("cnn7", "mlp", "vgg11", "resnet18")},
     "lif": ("cnn7", Parts(neuron="lif"), 4, None),
     "rate": ("cnn7", Parts(neuron="lif"), 3, "rate"),
-    "integer": ("cnn7", Parts(synapse="integer(bits=4)"), 1, None),
+    "integer": ("cnn7", Parts("fire(threshold=0.2)", "integer(bits=4)"), 1, None),
 }
 
 
@@ -93,7 +94,7 @@ def test_models_at_every_price(name: str) -> None:
         shown = None if encoder is None else ENCODERS.build(encoder, steps=steps)
         network = unroll(network, steps, shown)
     network.eval()
-    x = torch.rand(2, *shape)
+    x = torch.rand(2, *shape) if encoder else torch.randn(2, *shape)
     counts = count(network, [x])
     assert counts.acs > 0
     energies = {key: of_energy(network, shape, prices) for key, prices in PRICE_LISTS.items()}
