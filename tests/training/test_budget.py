@@ -74,11 +74,11 @@ def test_a_price_that_is_not_needed_vanishes() -> None:
 
 
 def test_steps_aim_where_the_validation_lands() -> None:
-    """A validation that spends a tenth more than the steps lowers the steps' goal by it, in time."""
+    """Where a validation spends a tenth more than the steps, their goal comes down by it."""
     price = Multiplier(1.0)
     for epoch in range(60):
         price.update(torch.tensor(0.8), 1000, 1000)
-        price.validated(torch.tensor(0.88))
+        price.validated(torch.tensor(0.88), epochs=60)
         assert 1 <= price.drift <= 1.1, epoch
     price.update(torch.tensor(0.8), 1000, 1000)
     assert price.goal.item() == pytest.approx(MARGIN / 1.1, rel=1e-3)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -44,7 +43,7 @@ class Firing:
     spikes: Tensor
 
 
-class Meter(ABC):
+class Meter:
     """Adds up something over the spikes of a forward pass; each term is a scalar with gradient."""
 
     def of_reading(self, reading: Reading) -> Tensor | None:

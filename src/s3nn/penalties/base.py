@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC
 from typing import ClassVar
 
 from torch import Tensor
@@ -11,7 +10,7 @@ from s3nn.energy.watching import Meter
 from s3nn.errors import UsageError
 
 
-class Penalty(Meter, ABC):
+class Penalty(Meter):
     """Omega >= 0 of a batch: its terms summed over layers, samples and steps.
 
     The loss is L + lambda Omega / N, N the samples of the batch.  A penalty looks at spikes s where

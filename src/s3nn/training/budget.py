@@ -17,9 +17,12 @@ RAMP = 0.7
 # The logarithm of the price moves by so much over a training that spends twice its goal.
 GAIN, MOST_A_STEP = 40.0, 0.1
 START, LEAST, MOST = 0.3, 1e-4, 10.0
+# What is pushed with beyond the price: so many times the error, above the goal and below it.
 PUSH, LET_GO = 10.0, 60.0
-# How fast the mean of what training steps spend follows them, and the drift what is validated.
-RECENT, HALF = 0.1, 0.15
+BELOW, ABOVE = -0.1, 0.3
+# The mean of what steps spend follows them by so much a step, the drift the validation by so much
+# an epoch: by more in a training of a few.
+RECENT, FOLLOW, FOLLOWS = 0.1, 2.0, (0.15, 0.5)
 DRIFTS = (0.5, 2.0)
 
 
@@ -58,29 +61,33 @@ def check_feasible(budget: Budget, spending: Spending) -> None:
 class Multiplier(nn.Module):
     """The price lambda of spikes that a budget asks for: dual ascent on ``spent <= goal``.
 
-    The loss is ``L + lambda (spent / goal - 1)``, of what is spent on spikes alone.  Before each of
-    a training's ``steps``, with the error ``e = spent / goal - 1`` clipped to -1..1, ``lambda <-
-    lambda exp(GAIN e / steps)``: the price rises while the network spends too much and falls while
-    it could spend more, by ratios, since what it has to be is not known within a factor of ten.
+    The loss is ``L + lambda exp(k e) (spent / goal - 1)``, of what is spent on spikes alone, with
+    the error ``e = spent / goal - 1``.  Before each of a training's ``steps``, e clipped to -1..1,
+    ``lambda <- lambda exp(GAIN e / steps)``: the price rises while the network spends too much and
+    falls while it could spend more, by ratios, since what it has to be is not known within a factor
+    of ten.  ``exp(k e)``, of the mean over the last steps, acts at once: a network that fires less
+    than it may is let go (``k = LET_GO``), because spikes are lost more easily than won back.
 
-    The goal comes down from what is spent first to ``MARGIN allowed``, in equal ratios over the
-    first ``RAMP`` of the training: a goal far below would drive the price to where the network
-    falls silent, and it takes long to come back (docs/LOG.md).  A training step, with the
-    statistics of its batch and images that are moved about, spends otherwise than a validation
-    does: the goal of the steps is that of the validation over the drift, how much more the
-    validation spent than the steps before it, a mean over the last epochs.
+    The goal comes down from what is spent first to ``MARGIN allowed`` over the first ``RAMP`` of
+    the training, as the ratio of the two to the power of ``(1 - t)^2``: a goal far below would
+    drive the price to where the network falls silent, and it takes long to come back (docs/LOG.md);
+    one that comes to rest slowly is not run past.  A training step, with the statistics of its
+    batch and images that are moved about, spends otherwise than a validation does: the goal of the
+    steps is divided by the drift, what the validation spent over what the steps before it did, a
+    mean over the last epochs.
 
     What is remembered lies in buffers, so that a resumed run goes on with it.
     Source: Bertsekas, "Constrained Optimization and Lagrange Multiplier Methods", 1982 (the
-    ascent); its exponential form and the drift are our choice.
+    ascent); its exponential form, the factor and the drift are our choice.
 
     >>> price = Multiplier(0.05)
     >>> price.update(torch.tensor(0.194), step=0, steps=1000)  # the goal starts at the rate
-    >>> price.update(torch.tensor(0.194), step=250, steps=1000); round(price.value.item(), 3)
+    >>> price.update(torch.tensor(0.194), step=350, steps=1000); round(price.value.item(), 3)
     0.312
     """
 
     value: Tensor
+    pushed: Tensor
     first: Tensor
     goal: Tensor
     recent: Tensor
@@ -112,12 +119,13 @@ class Multiplier(nn.Module):
         self.goal.copy_(self.last_goal * (self.first / self.last_goal) ** left**2 / self.drift)
         error = (spent / self.goal - 1).clamp(-1, 1)
         self.value.mul_(torch.exp(min(GAIN / steps, MOST_A_STEP) * error)).clamp_(LEAST, MOST)
-        error = (self.recent / self.goal - 1).clamp(-0.1, 0.3)
+        error = (self.recent / self.goal - 1).clamp(BELOW, ABOVE)
         self.pushed.copy_(self.value * torch.exp(torch.where(error > 0, PUSH, LET_GO) * error))
 
     @torch.no_grad()
-    def validated(self, spent: Tensor) -> None:
-        """After an epoch, whose validation ``spent`` so much."""
+    def validated(self, spent: Tensor, epochs: int) -> None:
+        """After one of ``epochs``, whose validation ``spent`` so much."""
         if self.recent > 0:
             drift = (spent.float() / self.recent).clamp(*DRIFTS)
-            self.drift.lerp_(drift, HALF)
+            least, most = FOLLOWS
+            self.drift.lerp_(drift, min(max(FOLLOW / epochs, least), most))

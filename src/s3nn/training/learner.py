@@ -140,7 +140,7 @@ class Learner(L.LightningModule):
         if self.restraint is not None and self.restraint.spending is not None:
             spent = self.spent.compute()
             score = self._score(score, spent)
-            self.restraint.validated(spent)
+            self.restraint.validated(spent, self.run.fit.epochs)
         self.log("validation_score", score, sync_dist=False)
 
     def _score(self, accuracy: Tensor, spent: Tensor) -> Tensor:

@@ -22,9 +22,9 @@ class Restraint(nn.Module):
     """The terms of the loss that depend on spikes.
 
     With a penalty, ``lambda Omega``, Omega the mean over the batch; lambda rises linearly over the
-    first ``ramp`` of the training.  With a budget, ``lambda (spent / goal - 1)`` of ``Multiplier``;
-    where a penalty is named too, the value stays that and the gradient becomes the penalty's,
-    ``lambda spent / goal grad log(Omega)``.
+    first ``ramp`` of the training.  With a budget, the term of ``Multiplier``, of what is spent on
+    spikes; where a penalty is named too, its value stays and its gradient becomes the penalty's,
+    that of ``spent / goal`` being ``spent / goal grad log(Omega)``.
     """
 
     def __init__(self, run: Run, network: nn.Module, spending: Spending | None) -> None:
@@ -53,11 +53,11 @@ class Restraint(nn.Module):
         assert self.spending is not None
         return self.watch.taken(self.spending) / samples
 
-    def validated(self, spent: Tensor) -> None:
-        """After an epoch, whose validation ``spent`` so much on an inference."""
+    def validated(self, spent: Tensor, epochs: int) -> None:
+        """After one of ``epochs``, whose validation ``spent`` so much on an inference."""
         assert self.price is not None
         assert self.spending is not None
-        self.price.validated(spent - self.spending.fixed)
+        self.price.validated(spent - self.spending.fixed, epochs)
 
     def loss(self, samples: int, step: int, steps: int) -> Tensor:
         """What the last forward pass adds to the loss of ``step`` of ``steps``."""
