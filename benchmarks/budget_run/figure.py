@@ -53,7 +53,8 @@ def against_energy(tree: dict[str, Any]) -> str:
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_xlabel(f"energy per inference ({tree['prices']})")
         axes.set_ylabel("test accuracy, %")
-        axes.legend(frameon=False, labelcolor=INK.placeholder)
+        if names or held:
+            axes.legend(frameon=False, labelcolor=INK.placeholder)
 
     label = f"Test accuracy against energy, {tree['recipe']}, by penalty and by budget"
     return alone(draw(label, 760, 460, paint))
