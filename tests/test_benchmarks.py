@@ -108,3 +108,18 @@ def test_spquant_beside_full_precision(tmp_path: Path) -> None:
     assert layers.count("mask") == 5
     report = (tmp_path / "out" / "report.md").read_text("utf-8")
     assert all(show["claim"] in report for show in tree["shows"])
+
+
+def test_budgets_and_penalties(tmp_path: Path) -> None:
+    command = [sys.executable, str(ROOT / "benchmarks" / "budget.py"), "--recipe", "digits_mlp"]
+    command += ["--parts", "budgets", "penalties", "--budgets", "6.2e4", "--seeds", "1"]
+    command += ["--penalties", "synaptic", "l1", "--strengths", "1", "--rows", "s3nn"]
+    command += ["--epochs", "2", "--out", str(tmp_path / "out"), "--runs", str(tmp_path / "runs")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode in (0, 1), done.stderr  # 1: a claim that does not hold at this size
+    tree = json.loads((tmp_path / "out" / "result.json").read_text("utf-8"))
+    assert [cell["penalty"] for cell in tree["penalties"]] == [None, "synaptic", "l1"]
+    (held,) = tree["budgets"]
+    assert held["share_of_budget"] == held["energy_pj"] / 6.2e4
+    assert [show["claim"][:8] for show in tree["shows"]][:2] == ["the most", "the leas"]
+    assert (tmp_path / "out" / "energy.svg").is_file()

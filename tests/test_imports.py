@@ -37,6 +37,7 @@ ORDER: tuple[str, ...] = (
         "_tracing",
         "conversion",
         "energy",
+        "penalties",
         "data",
         "runtime",
     ),
@@ -53,7 +54,7 @@ NARROW = dict.fromkeys(
 # In a registry's folder a module imports nothing of its siblings but base and private ones.
 FOLDERS = (
     *("surrogates", "neurons", "synapses", "rules", "models", "data", "recipes", "export"),
-    *("clock.encoders", "clock.readouts", "losses"),
+    *("clock.encoders", "clock.readouts", "losses", "penalties"),
 )
 SHARED_IN = {"data": ("batches", "images")}  # parts of the room that offer nothing to its registry
 # Other siblings that may be seen, each with its reason.

@@ -11,8 +11,21 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from s3nn.decode import decode
+from s3nn.energy.prices import PRICE_LISTS
 from s3nn.errors import UsageError, unknown_name
-from s3nn.registry import ENCODERS, LOSSES, MODELS, NEURONS, READOUTS, SYNAPSES, Spec
+from s3nn.registry import (
+    ENCODERS,
+    LOSSES,
+    MODELS,
+    NEURONS,
+    PENALTIES,
+    READOUTS,
+    SYNAPSES,
+    Spec,
+)
+
+LIMITS = ("firing_rate", "spikes", "energy_pj", "latency_us")
+DEFAULT_PRICES = next(iter(PRICE_LISTS))
 
 
 @dataclass(frozen=True)
@@ -151,12 +164,40 @@ class Teacher:
 
 
 @dataclass(frozen=True)
+class Penalty:
+    """What the loss pays for spikes: strength x Omega, the mean over the batch."""
+
+    name: str | None = None
+    """The penalty (see `s3nn list penalties`)."""
+    strength: float | None = None
+    """lambda in the loss; none where a budget is given, which finds its own."""
+    p: float = 1.0
+    """The power of a spike, 1 or more."""
+    ramp: float = 0.0
+    """The share of the training in which the strength rises linearly from 0."""
+
+
+@dataclass(frozen=True)
 class Budget:
-    """What an inference may spend.  The price of a spike in the loss rises until it is met."""
+    """What an inference may spend, one of these.  The price of a spike in the loss rises until it
+    is met; epochs above it are kept only for want of another."""
 
     firing_rate: float | None = None
-    """The largest mean firing rate, spikes a neuron; epochs above it are kept only for want of
-    another."""
+    """The largest mean firing rate, spikes a neuron."""
+    spikes: float | None = None
+    """Spikes an inference, of all hidden layers and steps."""
+    energy_pj: float | None = None
+    """Picojoules an inference."""
+    prices: str = DEFAULT_PRICES
+    """The price list of energy_pj (see `s3nn energy`)."""
+    latency_us: float | None = None
+    """Microseconds an inference takes as a compiled network on this machine, one thread."""
+
+    @property
+    def limit(self) -> tuple[str, float] | None:
+        """What is limited and to how much: ("energy_pj", 2e5); None without a budget."""
+        given = [(name, getattr(self, name)) for name in LIMITS]
+        return next(((name, most) for name, most in given if most is not None), None)
 
 
 @dataclass(frozen=True)
@@ -187,6 +228,7 @@ class Run:
     optim: Optim = field(default_factory=Optim)
     fit: Fit = field(default_factory=Fit)
     teacher: Teacher = field(default_factory=Teacher)
+    penalty: Penalty = field(default_factory=Penalty)
     budget: Budget = field(default_factory=Budget)
     gates: Gates = field(default_factory=Gates)
     seed: int = 0
@@ -226,6 +268,7 @@ class Run:
             )
         if self.teacher.row is not None and self.teacher.folder is not None:
             raise UsageError("teacher.row and teacher.folder both name a teacher: give one")
+        _restrained(self)
         return self
 
     def to_json(self) -> dict[str, Any]:
@@ -267,6 +310,10 @@ _RANGES: dict[str, tuple[float | None, float | None]] = {
     "budget.firing_rate": (None, _BELOW_1),
     "gates.target": (None, 1),
     "gates.weight": (0, None),
+    **dict.fromkeys(("budget.spikes", "budget.energy_pj", "budget.latency_us"), (None, None)),
+    "penalty.strength": (0, None),
+    "penalty.p": (1, None),
+    "penalty.ramp": (0, _BELOW_1),
 }
 
 
@@ -283,6 +330,35 @@ def _parts_exist(model: Model, optim: Optim) -> None:
         name = Spec.parse(spec).name
         if name not in registry.entries:
             raise unknown_name(registry.kind, name, registry.entries)
+
+
+def _restrained(run: Run) -> None:
+    """A ``UsageError`` for a penalty and a budget that do not make one restraint."""
+    penalty, budget = run.penalty, run.budget
+    given = [f"budget.{name}" for name in LIMITS if getattr(budget, name) is not None]
+    if len(given) > 1:
+        raise UsageError(f"{' and '.join(given)} are budgets of one training: give one of them")
+    if budget.prices not in PRICE_LISTS:
+        raise unknown_name("price list", budget.prices, PRICE_LISTS)
+    if penalty.name is None:
+        if penalty.strength is not None:
+            raise UsageError(
+                f"penalty.strength={penalty.strength:g} is the strength of nothing: say of what, "
+                "--penalty.name synaptic"
+            )
+        return
+    if penalty.name not in PENALTIES.entries:
+        raise unknown_name("penalty", penalty.name, PENALTIES.entries)
+    if given and penalty.strength is not None:
+        raise UsageError(
+            f"penalty.strength={penalty.strength:g} fixes what {given[0]} adapts: give one of them"
+        )
+    if not given and penalty.strength is None:
+        raise UsageError(
+            f"penalty.name={penalty.name} needs its strength in the loss: --penalty.strength 1e-6"
+        )
+    if penalty.name == "hoyer" and penalty.p != 1:
+        raise UsageError(f"penalty.p={penalty.p:g}: the hoyer penalty has no power, leave it at 1")
 
 
 def _flatten(tree: dict[str, Any], prefix: str) -> list[tuple[str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from s3nn.config import Budget, Gates, Run, Teacher
+from s3nn.config import Budget, Gates, Penalty, Run, Teacher
 from s3nn.errors import UsageError, unknown_name
 from s3nn.registry import Spec
 
@@ -33,8 +33,8 @@ def with_row(run: Run, row: str) -> Run:
 
     A recipe's neuron keeps its options in its own row.
 
-    A budget and gates are for the rows whose neurons spike.  The binary network has no teacher:
-    with one it diverged where the others learned (docs/LOG.md).
+    Penalty, budget and gates are for the rows whose neurons spike.  The binary network has no
+    teacher: with one it diverged where the others learned (docs/LOG.md).
 
     >>> with_row(Run(), "lif-t4").model.steps, with_row(Run(), "s3nn-int4").model.synapse
     (4, 'integer(bits=4)')
@@ -53,6 +53,7 @@ def with_row(run: Run, row: str) -> Run:
     synapse = "binary" if kind == "bnn" else f"integer(bits={bits})" if bits else "real"
     run = replace(
         run,
+        penalty=run.penalty if kind in _SPIKING else Penalty(),
         budget=run.budget if kind in _SPIKING else Budget(),
         gates=run.gates if kind in _SPIKING else Gates(),
         teacher=Teacher() if kind == "bnn" else run.teacher,

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from torch.nn.functional import softmax
 from torch.testing import assert_close
 
-from s3nn.config import Budget, Data, Fit, Model, Optim, Run, Teacher
+from s3nn.config import Budget, Data, Fit, Model, Optim, Penalty, Run, Teacher
 from s3nn.data import load
 from s3nn.errors import UsageError
 from s3nn.experiment.teaching import open_teacher
@@ -87,6 +87,10 @@ INGREDIENTS = {
     "cutout and mixup": replace(QUICK, data=replace(QUICK.data, cutout=3, mixup=0.2)),
     "accumulate": replace(QUICK, fit=replace(QUICK.fit, accumulate=4)),
     "budget": replace(QUICK, budget=Budget(firing_rate=0.05)),
+    "budget of energy, averaged": replace(
+        QUICK, optim=Optim(lr=0.05, average=0.9), budget=Budget(energy_pj=2e4)
+    ),
+    "penalty": replace(QUICK, penalty=Penalty("synaptic", strength=1e-5, ramp=0.5)),
     "lean": replace(QUICK, fit=replace(QUICK.fit, step="lean")),
 }
 

@@ -9,6 +9,7 @@ from s3nn.registry import (
     LOSSES,
     MODELS,
     NEURONS,
+    PENALTIES,
     READOUTS,
     RECIPES,
     SURROGATES,
@@ -26,6 +27,7 @@ KINDS: dict[str, Registry] = {
     "encoders": ENCODERS,
     "readouts": READOUTS,
     "losses": LOSSES,
+    "penalties": PENALTIES,
     "data": DATA_SETS,
 }
 ROWS = "rows"

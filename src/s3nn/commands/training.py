@@ -8,13 +8,13 @@ from pathlib import Path
 
 from s3nn.commands.flags import parse
 from s3nn.commands.terminal import make_console
-from s3nn.config import Budget, Data, Fit, Gates, Model, Optim, Run, Teacher
+from s3nn.config import Budget, Data, Fit, Gates, Model, Optim, Penalty, Run, Teacher
 from s3nn.errors import UsageError
 from s3nn.recipes import find_recipe
 from s3nn.report.schema import Result
 from s3nn.rows import DEFAULT_ROWS
 
-_SECTIONS = ("data", "model", "optim", "fit", "teacher", "budget", "gates")
+_SECTIONS = ("data", "model", "optim", "fit", "teacher", "penalty", "budget", "gates")
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class TrainFlags:
     optim: Optim
     fit: Fit
     teacher: Teacher
+    penalty: Penalty
     budget: Budget
     gates: Gates
     seed: int
@@ -43,6 +44,7 @@ class CompareFlags:
     optim: Optim
     fit: Fit
     teacher: Teacher
+    penalty: Penalty
     budget: Budget
     gates: Gates
     rows: tuple[str, ...] = DEFAULT_ROWS

@@ -153,6 +153,16 @@ class Counts:
         """The operations of which nothing is known, so that they count, and cost, nothing."""
         return tuple(x.name for x in self.layers if x.operation.startswith("opaque "))
 
+    def silent(self) -> Counts:
+        """The counts if no neuron had fired."""
+        layers = (
+            replace(x, acs=0, spikes_in=0, spikes_out=0)
+            if x.reads is Edge.SPIKE
+            else replace(x, spikes_out=0)
+            for x in self.layers
+        )
+        return replace(self, layers=tuple(layers))
+
     def __add__(self, other: Counts) -> Counts:
         """The counts of two sets of samples of the same model."""
         if len(self.layers) != len(other.layers):

@@ -54,7 +54,7 @@ def _rival(spiking: Counts, relu: Counts | None, bits: int) -> Rival:
 
 def _break_even(spiking: Counts, prices: PriceList, energy_pj: float) -> float:
     """The firing rate at which ``spiking`` costs ``energy_pj``; prices are linear in spikes."""
-    silent_pj = [part.total_pj for part in price(_silent(spiking), prices).layers]
+    silent_pj = [part.total_pj for part in price(spiking.silent(), prices).layers]
     found_pj = [part.total_pj for part in price(spiking, prices).layers]
     ceilings = [_ceiling(layer) for layer in spiking.layers]
     parts = [(a, b - a, c) for a, b, c in zip(silent_pj, found_pj, ceilings, strict=True)]
@@ -124,14 +124,3 @@ def _once(layer: LayerCounts) -> LayerCounts:
         states=0,
         runs=1,
     )
-
-
-def _silent(spiking: Counts) -> Counts:
-    """The spiking network if no neuron fired."""
-    layers = (
-        replace(x, acs=0, spikes_in=0, spikes_out=0)
-        if x.reads is Edge.SPIKE
-        else replace(x, spikes_out=0)
-        for x in spiking.layers
-    )
-    return replace(spiking, layers=tuple(layers))

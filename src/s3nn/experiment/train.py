@@ -11,10 +11,14 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from s3nn.config import Run
+from s3nn.data import DataSet
 from s3nn.energy import Counts
-from s3nn.errors import RunFolderError
+from s3nn.energy.spending import Spending
+from s3nn.errors import RunFolderError, UnsupportedError
+from s3nn.experiment.latency import TIMED, calibrated, latency_us
 from s3nn.experiment.measure import Measured, measure, price_lists
 from s3nn.experiment.teaching import open_teacher, teacher_run
 from s3nn.experiment.trained import load_data
@@ -22,7 +26,8 @@ from s3nn.files import replacing, write_text
 from s3nn.report import read_result, write_report, write_result
 from s3nn.report.schema import Data, Result
 from s3nn.rows import row_of
-from s3nn.training.fit import data_description, fit
+from s3nn.training.build import start_at
+from s3nn.training.fit import data_description, fit, untrained
 from s3nn.training.folder import RESULT, claim
 from s3nn.training.processes import Processes
 from s3nn.versions import host, versions
@@ -57,11 +62,15 @@ def train(
     if taught_by is not None:
         train(taught_by, lessons, progress=progress)
     data = load_data(run)
-    fitted = fit(run, folder, data, teacher=open_teacher(run, lessons), progress=progress)
+    taught = open_teacher(run, lessons)
+    timing = _timing(run, data, taught, folder)
+    fitted = fit(run, folder, data, teacher=taught, spending=timing, progress=progress)
     if Processes.here().rank > 0:
         _meet()
         return read_result(folder)
     measured = measure(row_of(run), run, fitted.network, data, fitted.history)
+    if timing is not None and progress:
+        _say_latency(run, fitted.network, data, timing, measured.counts)
     result = Result(
         command=command_line(),
         recipe=run.recipe,
@@ -77,6 +86,37 @@ def train(
     _write(folder, result, measured)
     _meet()
     return result
+
+
+def _timing(run: Run, data: DataSet, teacher: nn.Module | None, folder: Path) -> Spending | None:
+    """What a budget of latency limits, timed on this machine into OUT-latency.json."""
+    if run.budget.latency_us is None:
+        return None
+    if Processes.here().world > 1:
+        raise UnsupportedError(
+            "a budget of latency in several processes",
+            "budget.latency_us",
+            "train in one process, or take --budget.energy-pj",
+        )
+    network = untrained(run, data)
+    if teacher is not None and run.teacher.start:
+        start_at(network, teacher)
+    path = folder.with_name(f"{folder.name}-latency.json")
+    return calibrated(run, network, data, path).spending(network)
+
+
+def _say_latency(
+    run: Run, network: nn.Module, data: DataSet, timing: Spending, counts: Counts
+) -> None:
+    """What the calibration says of the trained network, and what it takes now that it is there."""
+    each = next(iter(timing.accumulation.values()), 0.0)
+    said = timing.fixed + each * counts.acs / counts.samples
+    took = latency_us(network, data, data.test.images.numpy())
+    print(
+        f"budget.latency_us={run.budget.latency_us:g}: {said:.4g} us on the test split by the line "
+        f"that was timed before, {took:.4g} us measured on {TIMED} of its images, one at a time",
+        file=sys.stderr,
+    )
 
 
 def _meet() -> None:

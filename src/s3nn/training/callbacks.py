@@ -23,7 +23,7 @@ LAST, BEST = "last.ckpt", "best.ckpt"
 SCORE = "validation_score"
 LOGGED = (
     *("train_loss", "validation_loss", "validation_accuracy"),
-    *("validation_firing_rate", "validation_passed", SCORE),
+    *("validation_spent", "validation_passed", SCORE),
 )
 
 

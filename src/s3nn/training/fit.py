@@ -26,6 +26,7 @@ from s3nn.config import Fit, Run
 from s3nn.data import DataSet, Stream
 from s3nn.data.batches import Batches
 from s3nn.data.stream import StreamedBatches
+from s3nn.energy.spending import Spending
 from s3nn.errors import RunFolderError, UsageError
 from s3nn.lean import lean
 from s3nn.neurons import TemporalNeuron
@@ -45,6 +46,7 @@ from s3nn.training.loader import EpochBatches, Loader
 from s3nn.training.memory import keep_freed_memory
 from s3nn.training.processes import Processes
 from s3nn.training.progress import progress_callback
+from s3nn.training.restraint import Restraint, restraint_of
 from s3nn.versions import versions
 
 _PRECISION: dict[str, Literal["32-true", "bf16-mixed", "16-mixed"]] = {
@@ -69,11 +71,13 @@ def fit(
     data: DataSet,
     *,
     teacher: nn.Module | None = None,
+    spending: Spending | None = None,
     progress: bool = True,
 ) -> Fitted:
     """Train ``run`` on ``data`` in ``folder``, from its last checkpoint if it was begun there.
 
-    ``teacher`` is the trained network that ``run.teacher`` speaks of.
+    ``teacher`` is the trained network that ``run.teacher`` speaks of; ``spending`` what the budget
+    limits, where that has to be measured first.
 
     Raises ``RunFolderError`` for a folder that holds something else or is damaged and
     ``TrainingError`` for a loss that is not finite.
@@ -85,6 +89,7 @@ def fit(
     if begun and (folder / files.WEIGHTS).is_file():
         files.read_weights(folder, network)
         return Fitted(network, read_history(folder))
+    restraint = restraint_of(run, network, tuple(data.spec.shape), spending)
     processes = Processes.here()
     if processes.rank == 0 and not begun:
         folder.mkdir(parents=True, exist_ok=True)
@@ -92,7 +97,7 @@ def fit(
     if progress and processes.rank == 0:
         _say_if_vacuous(run, network)
     with _quiet_lightning():
-        _train(run, folder, data, network, teacher, history, processes, progress)
+        _train(run, folder, data, network, teacher, restraint, history, processes, progress)
     if progress and processes.rank == 0:
         _say_if_over(run, history.lines)
     best = torch.load(folder / BEST, map_location="cpu", weights_only=True)["state_dict"]
@@ -147,6 +152,7 @@ def _train(
     data: DataSet,
     network: nn.Module,
     teacher: nn.Module | None,
+    restraint: Restraint | None,
     history: History,
     processes: Processes,
     progress: bool,
@@ -160,7 +166,8 @@ def _train(
     if teacher is not None and run.teacher.start:
         start_at(network, teacher)
     loader = Loader(*batches(run, data, processes))
-    learner = Learner(network, run, classes=len(data.spec.classes), teacher=teacher)
+    classes = len(data.spec.classes)
+    learner = Learner(network, run, classes=classes, teacher=teacher, restraint=restraint)
     callbacks: list[Callback] = [history, *checkpoints(folder)]
     if run.fit.patience is not None:
         callbacks.append(EarlyStopping(SCORE, mode="max", patience=run.fit.patience))
@@ -192,7 +199,7 @@ def _train(
     )
     last = folder / LAST
     try:
-        with _step(run.fit.step, network):
+        with _step(run.fit.step, network), restraint.attached() if restraint else nullcontext():
             trainer.fit(learner, loader, ckpt_path=str(last) if last.is_file() else None)
     except SystemExit:  # what Lightning makes of an interrupt
         if not trainer.interrupted:
@@ -239,13 +246,14 @@ def _say_if_vacuous(run: Run, network: nn.Module) -> None:
 
 def _say_if_over(run: Run, history: list[dict[str, float]]) -> None:
     """One sentence where no epoch kept the budget; what was kept is the nearest to it."""
-    budget = run.budget.firing_rate
-    least = min((line.get("validation_firing_rate", 0.0) for line in history), default=0.0)
-    if budget is not None and least > budget:
+    if run.budget.limit is None:
+        return
+    name, most = run.budget.limit
+    least = min((line.get("validation_spent", 0.0) for line in history), default=0.0)
+    if least > most:
         print(
-            f"budget.firing_rate={budget:g} was not met: the least that neurons fired is "
-            f"{least:.3g}; train longer, or start at a trained network (--teacher.folder RUN "
-            "--teacher.start)",
+            f"budget.{name}={most:g} was not met: the least that an epoch spent is {least:.3g}; "
+            "train longer, or start at a trained network (--teacher.folder RUN --teacher.start)",
             file=sys.stderr,
         )
 

@@ -18,8 +18,8 @@ from s3nn.gates import MaskLoss
 from s3nn.losses import Loss
 from s3nn.registry import LOSSES
 from s3nn.training.augment import cutout, mixup
-from s3nn.training.budget import FiringRate, Multiplier
 from s3nn.training.distillation import distillation
+from s3nn.training.restraint import Restraint
 
 # One more than any seed a user would give: epochs of different runs draw from different streams.
 EPOCH_STRIDE = 1_000_003
@@ -28,11 +28,18 @@ EPOCH_STRIDE = 1_000_003
 class Learner(L.LightningModule):
     """Cross-entropy on the logits of ``network``, and what the run adds to it.
 
-    ``teacher`` (in eval mode, never trained) is distilled from where the run says so.
+    ``teacher`` (in eval mode, never trained) is distilled from where the run says so;
+    ``restraint`` holds the network's spikes back, where it is attached.
     """
 
     def __init__(
-        self, network: nn.Module, run: Run, *, classes: int, teacher: nn.Module | None = None
+        self,
+        network: nn.Module,
+        run: Run,
+        *,
+        classes: int,
+        teacher: nn.Module | None = None,
+        restraint: Restraint | None = None,
     ) -> None:
         super().__init__()
         self.network = network
@@ -40,10 +47,8 @@ class Learner(L.LightningModule):
         self.accuracy = MulticlassAccuracy(num_classes=classes, average="micro")
         self.loss: Loss = LOSSES.build(run.optim.loss)
         self._teacher = (teacher,)  # in a tuple: no parameters of ours
-        allowed = run.budget.firing_rate
-        self.firing = None if allowed is None else FiringRate(network)
-        self.price = None if allowed is None else Multiplier(allowed)
-        self.firing_rate = MeanMetric()
+        self.restraint = restraint
+        self.spent = MeanMetric()
         self.masks = MaskLoss(network, run.gates.target, run.gates.weight)
         self._synaptic = {name for name, p in network.named_parameters() if p.ndim > 1}
 
@@ -71,7 +76,7 @@ class Learner(L.LightningModule):
             x, partner, share = mixup(x, self.run.data.mixup)
             parts = [(share, y), (1 - share, y[partner])]
         with self.masks.watched() as passed:
-            loss = self._within_budget(x, parts)
+            loss = self._restrained(x, parts)
         loss = loss + passed.loss()
         if not bool(torch.isfinite(loss)):
             raise TrainingError(
@@ -90,14 +95,14 @@ class Learner(L.LightningModule):
                 if _plain(name) in self._synaptic:
                     parameter.clamp_(-bound, bound)
 
-    def _within_budget(self, x: Tensor, labels: list[tuple[float, Tensor]]) -> Tensor:
-        if self.firing is None or self.price is None:
+    def _restrained(self, x: Tensor, labels: list[tuple[float, Tensor]]) -> Tensor:
+        if self.restraint is None:
             return self._loss(x, labels)
-        with self.firing.watched() as rate:
-            loss = self._loss(x, labels)
-        loss = loss + self.price(rate())
-        self.price.update(rate(), self.global_step, int(self.trainer.estimated_stepping_batches))
-        return loss
+        self.restraint.begin()
+        loss = self._loss(x, labels)
+        parts = self.trainer.accumulate_grad_batches
+        steps = parts * int(self.trainer.estimated_stepping_batches)
+        return loss + self.restraint.loss(len(x), parts * self.global_step, steps)
 
     def _loss(self, x: Tensor, labels: list[tuple[float, Tensor]]) -> Tensor:
         logits, steps = self._answers(x, labels[0][1])
@@ -136,25 +141,30 @@ class Learner(L.LightningModule):
         self.log("validation_accuracy", self.accuracy, prog_bar=True)
 
     def _observed(self, x: Tensor) -> Tensor:
-        """The logits of ``x``; where there is a budget, its firing rate is logged."""
-        if self.firing is None:
+        """The logits of ``x``; where there is a budget, what it spends is logged."""
+        if self.restraint is None or self.restraint.spending is None:
             return self(x)
-        with self.firing.watched() as rate:
-            logits = self(x)
-        self.firing_rate(rate(), weight=len(x))
-        self.log("validation_firing_rate", self.firing_rate)
+        self.restraint.begin()
+        logits = self(x)
+        spent = self.restraint.spending.fixed + self.restraint.spent(len(x))
+        self.spent(spent.float(), weight=len(x))
+        self.log("validation_spent", self.spent)
         return logits
 
     def on_validation_epoch_end(self) -> None:
-        self.log("validation_score", self._score(), sync_dist=False)
+        # The metrics' own states, not what is logged: an average of weights is swapped out by now.
+        score = self.accuracy.compute()
+        if self.restraint is not None and self.restraint.spending is not None:
+            spent = self.spent.compute()
+            score = self._score(score, spent)
+            self.restraint.validated(spent, self.run.fit.epochs)
+        self.log("validation_score", score, sync_dist=False)
 
-    def _score(self) -> Tensor:
-        """What the kept epoch is picked by: accuracy, or below 0 the rate of one over budget."""
-        budget = self.run.budget.firing_rate
-        if budget is None:
-            return self.accuracy.compute()
-        rate = self.firing_rate.compute()
-        return self.accuracy.compute() if rate <= budget else -rate
+    def _score(self, accuracy: Tensor, spent: Tensor) -> Tensor:
+        """What the kept epoch is picked by: accuracy, or below 0 the excess of one over budget."""
+        assert self.run.budget.limit is not None
+        _, most = self.run.budget.limit
+        return accuracy if spent <= most else 1 - spent / most
 
     def configure_optimizers(self) -> Any:
         optim = self.run.optim

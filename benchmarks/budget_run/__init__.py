@@ -1,0 +1,1 @@
+"""Budgets that are met, and penalties beside each other."""
