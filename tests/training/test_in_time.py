@@ -99,6 +99,13 @@ def test_the_parents_own_training_learns_within_its_bound(tmp_path: Path) -> Non
     assert largest == pytest.approx(0.3)
 
 
+def test_outputs_that_race_learn(tmp_path: Path) -> None:
+    run = find_recipe("digits_antlr").with_model(width=0.15)
+    run = replace(run, optim=replace(run.optim, lr=3e-3), fit=Fit(epochs=3, threads=1))
+    history = fit(run, tmp_path, DIGITS, progress=False).history
+    assert max(line["validation_accuracy"] for line in history) > 0.5
+
+
 def test_one_step_with_an_encoder_of_its_own() -> None:
     binary = build_model(Model(name="mlp", encoder="rate"), (1, 8, 8), 10)
     assert isinstance(binary, Unroll)

@@ -118,7 +118,8 @@ class Antlr(PairedNeuron):
     Parameters
     ----------
     tau_s, tau_m: time constants in steps (a = 0.99 there: 100).
-    rule: activation, timing or both.
+    rule: activation, timing or both.  With timing alone a silent neuron has no gradient; the
+        authors' code then raises its weights by a small constant, which is not done here.
     answer: what the gradient is of that the last layer gets.  times: at a spike it is its time's,
         and of a neuron that stays silent it is its spikes' (the loss ``latency``); spikes: it is
         that of spikes (any other loss).
