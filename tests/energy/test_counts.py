@@ -236,3 +236,13 @@ def test_a_declaration_that_does_not_hold() -> None:
 def test_nothing_to_count() -> None:
     with pytest.raises(UsageError, match="no batch"):
         count(nn.Sequential(nn.Linear(3, 2)), [])
+
+
+def test_counts_of_older_files_are_read() -> None:
+    """They lack the bits of a potential, and say temporal for one value that is kept."""
+    counts = count(unroll(Mlp((1, 4, 4), 3, Parts("lif"), width=0.02), 2), [torch.rand(2, 1, 4, 4)])
+    tree = counts.to_json()
+    for layer in tree["layers"]:
+        del layer["potential_bits"]
+        layer["temporal"] = bool(layer.pop("states"))
+    assert Counts.from_json(tree) == counts

@@ -187,7 +187,7 @@ class Counts:
         known = {f.name for f in fields(LayerCounts)}
         layers = []
         for written in tree["layers"]:
-            layer = _ADDED | written
+            layer = _ADDED | _renamed(written)
             if set(layer) != known:
                 raise RunFolderError(
                     f"counts of layer {layer.get('name')!r} have the keys {sorted(layer)}, "
@@ -196,3 +196,11 @@ class Counts:
             edges = {"reads": Edge(layer["reads"]), "writes": Edge(layer["writes"])}
             layers.append(LayerCounts(**{**layer, **edges}))
         return cls(tree["samples"], tuple(layers), tree["parameters"], tree["weight_bits"])
+
+
+def _renamed(written: dict[str, Any]) -> dict[str, Any]:
+    """What older files call temporal is a neuron that keeps one value."""
+    layer = dict(written)
+    if "temporal" in layer:
+        layer["states"] = int(layer.pop("temporal"))
+    return layer

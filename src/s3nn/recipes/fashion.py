@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from s3nn.config import Data, Fit, Model, Optim, Run, Teacher
+from s3nn.config import Data, Fit, Model, Optim, Run
 
 __all__ = [
     "fashion_cnn7",
@@ -64,6 +64,5 @@ def fashion_cnn7_small() -> Run:
         data=Data(name="fashion_mnist", flip=True, batch=128),
         model=Model(name="cnn7", width=0.375),
         optim=Optim(lr=0.1),
-        fit=Fit(epochs=14, precision="bf16"),
-        teacher=Teacher(row="relu", share=0.7, start=True),
+        fit=Fit(epochs=45, precision="bf16"),
     )
