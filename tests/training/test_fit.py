@@ -14,6 +14,7 @@ from torch import Tensor
 from s3nn.config import Data, Fit, Model, Optim, Run
 from s3nn.data import load
 from s3nn.errors import RunFolderError, TrainingError
+from s3nn.losses import cross_entropy as losses
 from s3nn.training import learner
 from s3nn.training.callbacks import BEST, LAST
 from s3nn.training.fit import fit
@@ -151,7 +152,7 @@ def test_schedules_rise_to_lr_and_end_where_they_say(schedule: str) -> None:
 
 def _fail_at_step(monkeypatch: pytest.MonkeyPatch, number: int, error: Exception | None) -> None:
     """From training step ``number`` on, raise ``error``, or make the loss NaN if there is none."""
-    real, calls = learner.cross_entropy, 0
+    real, calls = losses.cross_entropy, 0
 
     def failing(logits: Tensor, y: Tensor, **options: float) -> Tensor:
         nonlocal calls
@@ -164,4 +165,4 @@ def _fail_at_step(monkeypatch: pytest.MonkeyPatch, number: int, error: Exception
                 return loss * math.nan
         return loss
 
-    monkeypatch.setattr(learner, "cross_entropy", failing)
+    monkeypatch.setattr(losses, "cross_entropy", failing)
