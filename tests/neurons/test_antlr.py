@@ -194,8 +194,13 @@ def test_what_cannot_be_is_said() -> None:
     with pytest.raises(UsageError, match="antlr needs 1 <= tau_s, tau_m < inf steps, got inf"):
         make_neuron("antlr(tau_s=inf)", 2)
     plain = Mlp((1, 2, 2), 3, Parts("antlr"), norm=False)
-    with pytest.raises(UsageError, match=r"outputs, which are none: write --model\.output antlr"):
+    with pytest.raises(
+        UsageError, match="hidden ones are antlr, those of the outputs none"
+    ):
         unroll(plain, 3)
+    leaky = Mlp((1, 2, 2), 3, Parts("lif"), norm=False)
+    with pytest.raises(UsageError, match="hidden ones are lif, those of the outputs antlr"):
+        unroll(leaky, 3, output=Antlr(channels=3))
     with pytest.raises(UnsupportedError, match=r"BatchNorm2d.*only layers without bias"):
         unroll(Cnn7((1, 8, 8), 3, Parts("antlr"), 0.1), 3, output=Antlr(channels=3))
     with pytest.raises(UsageError, match=r"latency needs scale > 0, got 0"):

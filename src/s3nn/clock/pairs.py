@@ -42,12 +42,14 @@ class PairedScan(Scan):
 
 def check_pairs(model: nn.Module, output: nn.Module | None) -> None:
     """Refuse a model of paired neurons that has anything else than weights between them."""
-    kinds = {type(m).__name__.lower() for m in model.modules() if isinstance(m, Neuron)}
-    if not isinstance(output, PairedNeuron) or len(kinds) > 1:
+    neurons = [m for m in model.modules() if isinstance(m, Neuron)]
+    kinds = sorted({type(m).__name__.lower() for m in neurons})
+    if len({type(m) for m in [*neurons, output]}) > 1:
         raise UsageError(
-            f"neurons that pass on the times of their spikes need their like behind the outputs, "
-            f"which are {'none' if output is None else type(output).__name__.lower()}: "
-            f"write --model.output {min(kinds)}"
+            "neurons that pass on the times of their spikes need their like in every layer and "
+            f"behind the outputs; hidden ones are {' and '.join(kinds)}, those of the outputs "
+            f"{'none' if output is None else type(output).__name__.lower()}: "
+            "write --model.neuron antlr --model.output antlr"
         )
     for name, module in model.named_modules():
         if name.startswith("encode") or isinstance(module, Neuron) or list(module.children()):

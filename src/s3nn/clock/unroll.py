@@ -113,7 +113,8 @@ def unroll(
             f"none of this model's neurons has a memory, so {steps} steps would repeat one step "
             f"{steps} times: use steps=1, or a temporal neuron such as lif"
         )
-    if any(isinstance(model.get_submodule(name), PairedNeuron) for name in temporal):
+    neurons = [*(model.get_submodule(name) for name in temporal), output]
+    if any(isinstance(neuron, PairedNeuron) for neuron in neurons):
         check_pairs(model, output)
     for name in temporal:
         parent, _, child = name.rpartition(".")
