@@ -149,8 +149,11 @@ def main(flags: Flags) -> int:
     penalties = before.get("penalties", [])
     if "penalties" in flags.parts:
         penalties = list(penalty_cells(flags))
+    command = f"python benchmarks/budget.py {' '.join(sys.argv[1:])}".strip()
+    commands = before.get("commands", {}) | dict.fromkeys(flags.parts, command)
     result = {
-        "command": f"python benchmarks/budget.py {' '.join(sys.argv[1:])}".strip(),
+        "command": "; ".join(dict.fromkeys(commands.values())),
+        "commands": commands,
         "recipe": flags.recipe,
         "prices": DEFAULT_PRICES,
         "versions": versions(),

@@ -149,6 +149,21 @@ def _points(gain: dict[str, Any]) -> str:
     return units.signed_points(gain["mean"] / 100) + half
 
 
+def budgets(tree: dict[str, Any]) -> str:
+    """Measured energy of networks that were trained within budgets."""
+    lines = ["| recipe | seed | budget | takes | of it | accuracy | fires |"]
+    lines.append("|---|" + "---:|" * 6)
+    for cell in tree["budgets"]:
+        cells = [
+            *(cell["recipe"], str(cell["seed"]), units.energy_text(cell["budget_pj"])),
+            *(units.energy_text(cell["energy_pj"]), units.percent_text(cell["share_of_budget"])),
+            *(f"{100 * cell['accuracy']:.2f} %", units.percent_text(cell["firing_rate"])),
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    what = f"Energy an inference on the test split, by {tree['prices']}."
+    return "\n".join([what, "", *lines])
+
+
 # How the result of a study is written down, by a name that only its tree has at the top.
 TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "sweep": engines,
@@ -158,6 +173,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "parents": parents,
     "groups": ablation,
     "few_labels": few_labels,
+    "budgets": budgets,
 }
 
 

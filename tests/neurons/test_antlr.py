@@ -194,9 +194,7 @@ def test_what_cannot_be_is_said() -> None:
     with pytest.raises(UsageError, match="antlr needs 1 <= tau_s, tau_m < inf steps, got inf"):
         make_neuron("antlr(tau_s=inf)", 2)
     plain = Mlp((1, 2, 2), 3, Parts("antlr"), norm=False)
-    with pytest.raises(
-        UsageError, match="hidden ones are antlr, those of the outputs none"
-    ):
+    with pytest.raises(UsageError, match="hidden ones are antlr, those of the outputs none"):
         unroll(plain, 3)
     leaky = Mlp((1, 2, 2), 3, Parts("lif"), norm=False)
     with pytest.raises(UsageError, match="hidden ones are lif, those of the outputs antlr"):
