@@ -1,4 +1,4 @@
-"""Accuracy against firing rate, a point a surrogate; and alpha against beta as heat maps."""
+"""Error against firing rate, a point a surrogate; and alpha against beta as heat maps."""
 
 from __future__ import annotations
 
@@ -20,30 +20,45 @@ MARKERS = "Ds^vPX>o"
 
 
 def surrogates(tree: dict[str, Any]) -> str:
-    """Test accuracy against firing rate with their 95 % intervals over the seeds (SVG)."""
+    """Test error against firing rate with their 95 % intervals over the seeds (SVG).
+
+    The error is on a logarithmic axis: surrogates are a fraction of a point apart, or many.
+    """
     rows = [row for row in tree["rows"] if "surrogates" in row["groups"]]
+    points = [(100 * row["firing_rate"]["mean"], _error(row)) for row in rows]
 
     def paint(figure: Figure, axes: Axes) -> None:
         for i, row in enumerate(rows):
             tone = BASE if i == 0 else OTHERS[(i - 1) % len(OTHERS)]
             axes.errorbar(
-                *(100 * row["firing_rate"]["mean"], 100 * row["accuracy"]["mean"]),
+                *points[i],
                 xerr=_half(row["firing_rate"]),
-                yerr=_half(row["accuracy"]),
+                yerr=_around(points[i][1], _half(row["accuracy"])),
                 color=tone.placeholder,
                 marker=MARKERS[i % len(MARKERS)],
                 ms=8,
                 elinewidth=1.2,
             )
         axes.set_xlabel("neurons that fire, %")
-        axes.set_ylabel("test accuracy, %")
+        axes.set_ylabel("test error, %")
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter("{x:g}")
         axes.margins(0.2)
         settle(figure)
-        points = [(100 * r["firing_rate"]["mean"], 100 * r["accuracy"]["mean"]) for r in rows]
         taken = [_box(axes, *point) for point in points]
         label_points(axes, points, [row["name"] for row in rows], taken)
 
-    return alone(draw(f"Accuracy against firing rate: {tree['what']}", 560, 400, paint))
+    return alone(draw(f"Test error against firing rate: {tree['what']}", 560, 400, paint))
+
+
+def _error(row: dict[str, Any]) -> float:
+    """Test error in percent, held above 0 for the logarithm."""
+    return float(max(100 * (1 - row["accuracy"]["mean"]), 0.01))
+
+
+def _around(error: float, half: float | None) -> list[list[float]] | None:
+    """An interval's ends around ``error``, the lower one above 0."""
+    return None if half is None else [[min(half, 0.9 * error)], [half]]
 
 
 def grid(tree: dict[str, Any]) -> str:
