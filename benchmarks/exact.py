@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +55,7 @@ def trained(model: str, data: str, flags: Flags) -> Trained | str:
         fit=Fit(epochs=20 if data == "digits" else 1, threads=1),
     )
     try:
-        train(replace(run), folder, progress=False)
+        train(run, folder, progress=False)
     except UsageError as error:
         return str(error)
     return open_run(folder)

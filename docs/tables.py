@@ -149,6 +149,21 @@ def _points(gain: dict[str, Any]) -> str:
     return units.signed_points(gain["mean"] / 100) + half
 
 
+def exact(tree: dict[str, Any]) -> str:
+    """Differing logits of compiled networks, a line a network and data set."""
+    bits = list(dict.fromkeys(row["bits"] for row in tree["exact"]))
+    heads = ["data", "model", "test images", *(f"{b} bits" for b in bits)]
+    lines = [f"| {' | '.join(heads)} |", "|---|---|" + "---:|" * (len(heads) - 2)]
+    found = {(row["data"], row["model"], row["bits"]): row for row in tree["exact"]}
+    for data, model in dict.fromkeys((row["data"], row["model"]) for row in tree["exact"]):
+        row = found[data, model, bits[0]]
+        cells = [data, model, f"{row['images']:,}"]
+        cells += [str(found[data, model, b]["logits_apart"]) for b in bits]
+        lines.append(f"| {' | '.join(cells)} |")
+    what = f"Logits that differ, {tree['what']}."
+    return "\n".join([what, "", *lines])
+
+
 def budgets(tree: dict[str, Any]) -> str:
     """Measured energy of networks that were trained within budgets."""
     lines = ["| recipe | seed | budget | takes | of it | accuracy | fires |"]
@@ -174,6 +189,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "groups": ablation,
     "few_labels": few_labels,
     "budgets": budgets,
+    "exact": exact,
 }
 
 

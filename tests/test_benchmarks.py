@@ -123,3 +123,29 @@ def test_budgets_and_penalties(tmp_path: Path) -> None:
     assert held["share_of_budget"] == held["energy_pj"] / 6.2e4
     assert [show["claim"][:8] for show in tree["shows"]][:2] == ["the most", "the leas"]
     assert (tmp_path / "out" / "energy.svg").is_file()
+
+
+def test_memory_over_time(tmp_path: Path) -> None:
+    command = [sys.executable, str(ROOT / "benchmarks" / "memory.py"), "--width", "0.05"]
+    command += ["--shape", "1", "8", "8", "--batch", "4", "--steps", "1", "2", "8"]
+    done = subprocess.run([*command, "--out", str(tmp_path)], capture_output=True, text=True)
+    assert done.returncode in (0, 1), done.stderr  # 1: a claim that does not hold at this size
+    tree = json.loads((tmp_path / "result.json").read_text("utf-8"))
+    assert tree["gradients_apart"] < 1e-9
+    one, two, eight = tree["windows"]
+    assert one["whole_to_one_step"] == one["recomputed_to_one_step"] == 1
+    assert eight["recomputed_bytes"] < 0.5 * eight["whole_bytes"]
+    assert two["whole_bytes"] < eight["whole_bytes"]
+
+
+def test_compiled_networks_are_exact(tmp_path: Path) -> None:
+    command = [sys.executable, str(ROOT / "benchmarks" / "exact.py"), "--data", "digits"]
+    command += ["--models", "mlp", "vgg11", "--bits", "4", "--images", "40"]
+    command += ["--out", str(tmp_path / "out"), "--runs", str(tmp_path / "runs")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    tree = json.loads((tmp_path / "out" / "result.json").read_text("utf-8"))
+    (row,) = tree["exact"]
+    assert (row["model"], row["images"], row["logits_apart"]) == ("mlp", 40, 0)
+    assert row["accuracy"] > 0.8
+    assert [left["model"] for left in tree["left_out"]] == ["vgg11"]
