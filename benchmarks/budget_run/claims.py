@@ -36,7 +36,8 @@ def shows(budgets: Sequence[dict[str, Any]], penalties: Sequence[dict[str, Any]]
 def curve(cells: Sequence[dict[str, Any]], row: str, penalty: str) -> list[tuple[float, float]]:
     """(energy in pJ, accuracy), the mean over the seeds of each strength, by rising energy.
 
-    Networks without a penalty, of strength 0, are on every curve.
+    Networks without a penalty, of strength 0, are on every curve.  A network that is no better than
+    a cheaper one is on none: too strong a penalty makes some collapse, and spend more again.
     """
     strengths: dict[float, list[tuple[float, float]]] = {}
     for cell in cells:
@@ -44,7 +45,11 @@ def curve(cells: Sequence[dict[str, Any]], row: str, penalty: str) -> list[tuple
             point = cell["energy_pj"], cell["accuracy"]
             strengths.setdefault(cell["strength"], []).append(point)
     means = [np.mean(points, axis=0) for points in strengths.values()]
-    return sorted((float(energy), float(accuracy)) for energy, accuracy in means)
+    front: list[tuple[float, float]] = []
+    for energy, accuracy in sorted((float(energy), float(accuracy)) for energy, accuracy in means):
+        if not front or accuracy > front[-1][1]:
+            front.append((energy, accuracy))
+    return front
 
 
 def points_ahead(
