@@ -78,6 +78,7 @@ TORCH_FREE: tuple[str, ...] = (
         "graph.bounds",
         "graph.levels",
         "graph.rewrite",
+        "graph.forms",
         "graph.quantise",
         "runtime",
         "config",

@@ -23,7 +23,7 @@ class Levels:
 
     @property
     def weight(self) -> Array:
-        found: Array = self.levels * _rows(self.step, self.levels)
+        found: Array = self.levels * by_channel(self.step, self.levels)
         return found
 
 
@@ -42,8 +42,8 @@ def on_grid(weight: Array, step: Array, wide: bool = False) -> Levels | None:
     [[1, -2]]
     """
     step = np.where(step > 0, step, 1.0)
-    levels = np.rint(weight / _rows(step, weight))
-    off = np.abs(weight - levels * _rows(step, weight)).max(initial=0)
+    levels = np.rint(weight / by_channel(step, weight))
+    off = np.abs(weight - levels * by_channel(step, weight)).max(initial=0)
     bits = 16 if wide else 8
     if np.abs(levels).max(initial=0) > LARGEST[bits] or off > 1e-3 * step.min():
         return None
@@ -90,7 +90,7 @@ def fitting(weight: Array, found: Levels, most: int) -> Levels:
     step = found.step * np.where(sums > most, sums / np.maximum(room, 1), 1.0)
     if np.array_equal(step, found.step):
         return found
-    levels = np.rint(weight / _rows(step, weight)).astype(found.levels.dtype)
+    levels = np.rint(weight / by_channel(step, weight)).astype(found.levels.dtype)
     return Levels(levels, step)
 
 
@@ -98,5 +98,5 @@ def _holding(largest: float) -> type[np.signedinteger[Any]]:
     return np.int8 if largest <= LARGEST[8] else np.int16
 
 
-def _rows(values: Array, like: Array) -> Array:
+def by_channel(values: Array, like: Array) -> Array:
     return values.reshape(-1, *[1] * (like.ndim - 1))

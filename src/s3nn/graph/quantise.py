@@ -9,8 +9,9 @@ import numpy as np
 
 from s3nn.errors import UnsupportedError, UsageError
 from s3nn.graph.bounds import INT32, bounds, check_int32
+from s3nn.graph.forms import Form, fill, on_pixels
 from s3nn.graph.ir import Array, Edge, Graph, Node, Vertex
-from s3nn.graph.levels import Levels, check_bits, fitting, nearest, on_grid
+from s3nn.graph.levels import Levels, by_channel, check_bits, fitting, nearest, on_grid
 from s3nn.graph.nodes import (
     Add,
     Affine,
@@ -35,20 +36,6 @@ ENDS_BITS = 8  # the first layer and the read-out are never coarser
 IMAGE_BITS, SMALL_SHARE = (16, 12), 0.05
 HEADROOM_BITS = 29  # of 31: a product and its offset each, and what rounding adds
 LARGEST_MULTIPLIER = 2**15
-
-
-@dataclass(frozen=True, eq=False)
-class Form:
-    """What an integer stands for: value_c = scale_c integer + offset_c."""
-
-    scale: Array
-    offset: Array
-
-    def affine(self, gain: Array, bias: Array) -> Form:
-        return Form(self.scale * gain, self.offset * gain + bias)
-
-    def each(self, index: Array) -> Form:
-        return Form(self.scale[index], self.offset[index])
 
 
 def quantise(graph: Graph, bits: int, images: Array) -> Graph:
@@ -229,7 +216,7 @@ class _Quantiser:
             )
         levels = self._levels(vertex.name, node, self.values[source])
         turned = self._turned(vertex)
-        integer = replace(node, weight=_rows(turned, levels.levels) * levels.levels, grid=None)
+        integer = replace(node, weight=by_channel(turned, levels.levels) * levels.levels, grid=None)
         self.made[vertex.name] = self._append(vertex.name, integer, source)
         self.forms[vertex.name] = Form(levels.step * unit * turned, np.zeros(len(levels.step)))
 
@@ -239,7 +226,7 @@ class _Quantiser:
         What lies around the image is the pixel that normalises to zero, rounded.
         """
         form = self.forms[vertex.inputs[0]]
-        weight, taps, same = _on_pixels(node, form)
+        weight, taps, same = on_pixels(node, form)
         summed = self._summed(vertex.name)
         gridded = node.grid is not None and same and not summed
         grid = node.grid * abs(form.scale[0]) if gridded else None
@@ -248,9 +235,9 @@ class _Quantiser:
         if summed:
             levels = self._in_sum_steps(vertex, weight, levels)
         turned = self._turned(vertex)
-        integer = replace(node, weight=_rows(turned, levels.levels) * levels.levels, grid=None)
+        integer = replace(node, weight=by_channel(turned, levels.levels) * levels.levels, grid=None)
         if isinstance(integer, Conv) and any(integer.padding):
-            integer = replace(integer, fill=_fill(vertex.name, form))
+            integer = replace(integer, fill=fill(vertex.name, form))
         self.made[vertex.name] = self._append(vertex.name, integer, source)
         self.forms[vertex.name] = Form(levels.step * turned, taps)
 
@@ -276,7 +263,7 @@ class _Quantiser:
         unit = self.sum_step / np.where(gain > 0, gain, 1.0)
         step = np.where(gain > 0, np.ceil(levels.step / unit) * unit, levels.step)
         largest = np.iinfo(levels.levels.dtype).max
-        found = np.clip(np.rint(weight / _rows(step, weight)), -largest, largest)
+        found = np.clip(np.rint(weight / by_channel(step, weight)), -largest, largest)
         return Levels(found.astype(levels.levels.dtype), step)
 
     def _image_bits(self, name: str, weight: Array) -> int:
@@ -394,32 +381,6 @@ class _Quantiser:
         return step
 
 
-def _on_pixels(node: Conv | Linear, form: Form) -> tuple[Array, Array, bool]:
-    """A first layer's weight on raw pixels, the constant that remains, whether all scale alike."""
-    if isinstance(node, Conv):
-        per_group = node.weight.shape[1]
-        group = np.arange(len(node.weight)) * node.groups // len(node.weight)
-        channel = group[:, None] * per_group + np.arange(per_group)
-        scale, offset = (v[channel][:, :, None, None] for v in (form.scale, form.offset))
-    else:
-        scale, offset = form.scale[None], form.offset[None]
-    constant = (node.weight * offset).reshape(len(node.weight), -1).sum(1)
-    return node.weight * scale, constant, not np.ptp(form.scale)
-
-
-def _fill(name: str, form: Form) -> Array:
-    """The pixel a channel that normalises to zero, with which a convolution pads the image."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        fill = np.rint(-form.offset / form.scale)
-    if not np.all((fill >= 0) & (fill <= 255)):
-        raise UnsupportedError(
-            "padding an image whose normalised zero is no pixel, in integers",
-            f"layer {name}",
-            "use padding=0 in the first layer, or no batch-norm in front of it",
-        )
-    return fill.astype(np.int64)
-
-
 def _importance(node: Conv | Linear, inputs: Array) -> Array | None:
     """The mean square of each input, in the shape of a weight of one output channel."""
     if isinstance(node, Linear):
@@ -429,7 +390,3 @@ def _importance(node: Conv | Linear, inputs: Array) -> Array | None:
         return None
     squares: Array = (inputs.astype(np.float32) ** 2).mean((0, 2, 3))
     return squares[:, None, None]
-
-
-def _rows(values: Array, like: Array) -> Array:
-    return values.reshape(-1, *[1] * (like.ndim - 1))
