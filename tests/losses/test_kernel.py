@@ -50,6 +50,13 @@ def test_one_step_of_tet_without_a_goal_is_the_cross_entropy() -> None:
     assert_close(one, CrossEntropy()(answer[None], answer, labels, 0.1))
 
 
+@pytest.mark.parametrize("name", LOSSES.names())
+def test_a_loss_says_whether_smoothing_changes_it(name: str) -> None:
+    loss, outputs = LOSSES.build(name), torch.rand(4, 3, 5).round()
+    plain, smooth = (loss(outputs, outputs.mean(0), torch.tensor([0, 4, 2]), e) for e in (0.0, 0.3))
+    assert loss.smooths == (plain.item() != smooth.item())
+
+
 def test_what_cannot_be_is_said() -> None:
     with pytest.raises(UsageError, match="share from 0 to 1, got 2"):
         Tet(share=2)

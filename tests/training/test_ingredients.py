@@ -209,3 +209,12 @@ def test_what_this_machine_lacks_is_said_first(
     with pytest.raises(UsageError, match=r"needs a C\+\+ compiler"):
         fit(replace(QUICK, fit=Fit(step="compiled")), tmp_path, DIGITS)
     assert not any(tmp_path.iterdir())
+
+
+def test_smoothing_that_would_do_nothing_is_refused_before_anything_is_written(
+    tmp_path: Path,
+) -> None:
+    run = replace(QUICK, optim=replace(QUICK.optim, loss="kernel(tau=2)", label_smoothing=0.1))
+    with pytest.raises(UsageError, match=r"label_smoothing=0\.1 does nothing .* kernel\(tau=2\)"):
+        fit(run, tmp_path / "run", DIGITS, progress=False)
+    assert not (tmp_path / "run").exists()

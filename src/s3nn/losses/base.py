@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -12,8 +13,10 @@ class Loss(ABC):
 
     ``outputs`` y are those of every step, (T, N, K), a network without time having one; ``answer``
     (N, K) is what its read-out makes of them; ``labels`` (N,).  ``smoothing`` is the share of every
-    label that goes to all classes alike, for losses that are a cross-entropy.
+    label that goes to all classes alike; ``smooths`` is false of losses that have no such share.
     """
+
+    smooths: ClassVar[bool] = True
 
     @abstractmethod
     def __call__(

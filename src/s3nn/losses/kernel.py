@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -28,6 +29,8 @@ class Kernel(Loss):
     >>> Kernel(tau=1.0)(y, y.mean(0), torch.tensor([0])).item()  # one spike is wanted, at step 1
     0.5
     """
+
+    smooths: ClassVar[bool] = False
 
     tau: float = 3.0
     start: int = 1

@@ -30,6 +30,7 @@ from s3nn.energy.spending import Spending
 from s3nn.errors import RunFolderError, UsageError
 from s3nn.lean import lean
 from s3nn.neurons import TemporalNeuron
+from s3nn.registry import LOSSES
 from s3nn.training import folder as files
 from s3nn.training.build import build_model, start_at
 from s3nn.training.callbacks import (
@@ -263,7 +264,7 @@ def _step(step: str, network: nn.Module) -> AbstractContextManager[Any]:
 
 
 def _can_run(run: Run) -> None:
-    """A ``UsageError`` for what this machine lacks."""
+    """A ``UsageError`` for what this machine lacks, and for settings that go past each other."""
     if run.fit.tensorboard and find_spec("tensorboard") is None:
         raise UsageError(
             "--fit.tensorboard needs the package tensorboard: pip install 's3nn[tensorboard]'"
@@ -275,6 +276,11 @@ def _can_run(run: Run) -> None:
         raise UsageError("--fit.step compiled needs a C++ compiler, g++ or clang++: use lean")
     if run.fit.step == "compiled" and run.optim.sharpen != 1:
         raise UsageError("--optim.sharpen would compile the step anew each epoch: use step lean")
+    if run.optim.label_smoothing and not LOSSES.build(run.optim.loss).smooths:
+        raise UsageError(
+            f"optim.label_smoothing={run.optim.label_smoothing:g} does nothing to the loss "
+            f"{run.optim.loss}, which is no cross-entropy: pass --optim.label-smoothing 0"
+        )
 
 
 def _logger(fit: Fit, folder: Path) -> Logger | Literal[False]:
