@@ -24,8 +24,8 @@ def generate(twin: list[Layer], python: Path) -> str:
         arrays[f"b{number}"] = layer.bias.astype(np.float32)
     with TemporaryDirectory() as folder:
         np.savez(Path(folder) / "layers.npz", **arrays)
-        _call(folder, str(python), "-c", _ONNX)
-        tool = python.parent / "emx-onnx-cgen"
+        _call(folder, str(python.absolute()), "-c", _ONNX)
+        tool = python.absolute().parent / "emx-onnx-cgen"
         flags = ("--large-temp-threshold", "0", "--large-weight-threshold", "0")
         _call(folder, str(tool), "compile", "model.onnx", "model.c", *flags)
         return (Path(folder) / "model.c").read_text(encoding="utf-8")
