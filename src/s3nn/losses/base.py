@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -13,7 +14,11 @@ class Loss(ABC):
     ``outputs`` y are those of every step, (T, N, K), a network without time having one; ``answer``
     (N, K) is what its read-out makes of them; ``labels`` (N,).  ``smoothing`` is the share of every
     label that goes to all classes alike, for losses that are a cross-entropy.
+
+    ``of_images`` losses are of answers that are images: K is (C, H, W), and so are the "labels".
     """
+
+    of_images: ClassVar[bool] = False
 
     @abstractmethod
     def __call__(
