@@ -17,6 +17,7 @@ from typing import Any
 
 from s3nn.report import units
 from s3nn.report.schema import Measure, Result
+from s3nn.report.scores import score_of
 
 ROOT = Path(__file__).resolve().parents[1]
 BLOCK = re.compile(r"(<!-- table: (?P<study>\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -33,14 +34,15 @@ def rows(result: Result) -> str:
     """The columns of a comparison that fit a page; report.md has them all."""
     prices = next(iter(result.price_lists))
     full = next((row.energy_pj[prices] for row in result.rows if not row.spikes), None)
-    head = ["row", "steps", "accuracy", "fires", "MACs", "ACs", f"energy ({prices})", "weights"]
+    score = score_of(result)
+    head = ["row", "steps", score.name, "fires", "MACs", "ACs", f"energy ({prices})", "weights"]
     lines = [f"| {' | '.join(head)} |", "|---" + "|---:" * (len(head) - 1) + "|"]
     for row in result.rows:
         energy = units.energy_text(row.energy_pj[prices])
         if full is not None and row.energy_pj[prices] != full:
             energy += f" ({units.percent_text(row.energy_pj[prices] / full)})"
         cells = [
-            *(row.name, str(row.steps), units.accuracy_text(row.accuracy)),
+            *(row.name, str(row.steps), score.text(row.score)),
             *(units.percent_text(row.firing_rate), units.count_text(row.macs)),
             *(units.count_text(row.acs), energy, units.bytes_text(row.weight_bits / 8)),
         ]

@@ -39,6 +39,7 @@ ORDER: tuple[str, ...] = (
         "energy",
         "penalties",
         "data",
+        "tasks",
         "runtime",
     ),
     *(
@@ -54,7 +55,7 @@ NARROW = dict.fromkeys(
 # In a registry's folder a module imports nothing of its siblings but base and private ones.
 FOLDERS = (
     *("surrogates", "neurons", "synapses", "rules", "models", "data", "recipes", "export"),
-    *("clock.encoders", "clock.readouts", "losses", "penalties"),
+    *("clock.encoders", "clock.readouts", "losses", "penalties", "tasks"),
 )
 SHARED_IN = {"data": ("batches", "images")}  # parts of the room that offer nothing to its registry
 # Other siblings that may be seen, each with its reason.

@@ -21,6 +21,7 @@ from s3nn.registry import (
     PENALTIES,
     READOUTS,
     SYNAPSES,
+    TASKS,
     Spec,
 )
 
@@ -117,7 +118,7 @@ class Fit:
 
     epochs: int = 10
     patience: int | None = None
-    """Stop after so many epochs without a better validation accuracy."""
+    """Stop after so many epochs without a better validation score."""
     precision: Literal["32", "bf16", "16"] = "32"
     """Arithmetic of the training step; evaluation is always in 32 bits."""
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
@@ -223,6 +224,8 @@ class Run:
     """One training run, complete: the same Run and the same machine give the same weights."""
 
     recipe: str = ""
+    task: str = "classification"
+    """What the network is asked (see `s3nn list tasks`), e.g. "denoising(sigma=25)"."""
     data: Data = field(default_factory=Data)
     model: Model = field(default_factory=Model)
     optim: Optim = field(default_factory=Optim)
@@ -235,7 +238,7 @@ class Run:
 
     def check(self) -> Run:
         """This run, or a ``UsageError`` for the first value that cannot be right."""
-        _parts_exist(self.model, self.optim)
+        _parts_exist(self.task, self.model, self.optim)
         for name, (least, most) in _RANGES.items():
             value = self.flat()[name]
             if value is not None and not (value > 0 if least is None else value >= least):
@@ -317,8 +320,9 @@ _RANGES: dict[str, tuple[float | None, float | None]] = {
 }
 
 
-def _parts_exist(model: Model, optim: Optim) -> None:
+def _parts_exist(task: str, model: Model, optim: Optim) -> None:
     for registry, spec in (
+        (TASKS, task),
         (MODELS, model.name),
         (NEURONS, model.neuron),
         (SYNAPSES, model.synapse),

@@ -57,7 +57,11 @@ def encode(value: Any, where: str = "result") -> Any:
     [1, None]
     """
     if is_dataclass(value):
-        return {f.name: encode(getattr(value, f.name), f"{where}.{f.name}") for f in written(value)}
+        return {
+            f.name: encode(getattr(value, f.name), f"{where}.{f.name}")
+            for f in written(value)
+            if not (f.metadata.get("sparse") and getattr(value, f.name) == f.default)
+        }
     if isinstance(value, dict):
         return {str(key): encode(each, f"{where}.{key}") for key, each in value.items()}
     if isinstance(value, list | tuple):
@@ -70,7 +74,7 @@ def encode(value: Any, where: str = "result") -> Any:
 
 
 def written(kind: Any) -> list[Any]:
-    """The fields of a dataclass that stand in the JSON file."""
+    """The fields of a dataclass that stand in the JSON file; sparse ones not at their default."""
     return [f for f in fields(kind) if f.metadata.get("json", True)]
 
 

@@ -178,5 +178,5 @@ def test_models(fault: str, message: str) -> None:
         check_model(lambda width: FaultyModel(fault, width))
     with pytest.raises(AssertionError, match="twice the width has more parameters"):
         check_model(lambda width: FaultyModel("", 0.1))
-    with pytest.raises(AssertionError, match="logits are"):
+    with pytest.raises(AssertionError, match="answers are"):
         check_model(lambda width: FaultyModel("", width), classes=3)

@@ -7,7 +7,7 @@ import torch
 from torch.testing import assert_close
 
 from s3nn.errors import UsageError
-from s3nn.losses import CrossEntropy, Kernel, Tet
+from s3nn.losses import CrossEntropy, Kernel, Loss, Tet
 from s3nn.registry import LOSSES
 
 
@@ -33,10 +33,16 @@ def test_kernel_is_a_sum_of_squares() -> None:
     assert_close(Kernel()(outputs, outputs.sum(0), labels).item(), total)
 
 
+def wanted_of(loss: Loss) -> torch.Tensor:
+    """Of three samples: labels, or images of five values."""
+    return torch.randn(3, 5) if loss.of_images else torch.tensor([0, 4, 2])
+
+
 @pytest.mark.parametrize("name", LOSSES.names())
 def test_every_loss_has_a_gradient_for_every_sample(name: str) -> None:
     outputs = torch.randn(4, 3, 5, requires_grad=True)
-    loss = LOSSES.build(name)(outputs, outputs.mean(0), torch.tensor([0, 4, 2]), 0.0)
+    part = LOSSES.build(name)
+    loss = part(outputs, outputs.mean(0), wanted_of(part), 0.0)
     assert loss.shape == ()
     loss.backward()
     assert outputs.grad is not None
@@ -53,7 +59,8 @@ def test_one_step_of_tet_without_a_goal_is_the_cross_entropy() -> None:
 @pytest.mark.parametrize("name", LOSSES.names())
 def test_a_loss_says_whether_smoothing_changes_it(name: str) -> None:
     loss, outputs = LOSSES.build(name), torch.rand(4, 3, 5).round()
-    plain, smooth = (loss(outputs, outputs.mean(0), torch.tensor([0, 4, 2]), e) for e in (0.0, 0.3))
+    wanted = wanted_of(loss)
+    plain, smooth = (loss(outputs, outputs.mean(0), wanted, e) for e in (0.0, 0.3))
     assert loss.smooths == (plain.item() != smooth.item())
 
 

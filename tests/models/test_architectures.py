@@ -71,6 +71,7 @@ LETTERS["AdaptiveAvgPool2d"] = "A"
     ("name", "plan"),
     [
         ("mlp", "NCN"),
+        ("dncnn", "N" + "CN" * 4),
         ("cnn7", "NCPN" + "CNCPN" * 2 + "-"),
         ("vgg11", "NCPN" + "CNCPN" * 3 + "-"),  # the first pool is in encode
         ("resnet18", "R" * 16 + "NA-"),

@@ -44,6 +44,7 @@ class Unroll(nn.Module):
         self.encoder, self.over_time = encoder, over_time
         self.output = output
         self.input_shape = getattr(model, "input_shape", None)
+        self.answers_images = getattr(model, "answers_images", False)
         self.steps = encoder.steps
         self.windows: Windows | None = None
 

@@ -14,12 +14,14 @@ from s3nn.registry import (
     RECIPES,
     SURROGATES,
     SYNAPSES,
+    TASKS,
     Registry,
 )
 from s3nn.rows import EXAMPLES
 
 KINDS: dict[str, Registry] = {
     "recipes": RECIPES,
+    "tasks": TASKS,
     "models": MODELS,
     "neurons": NEURONS,
     "surrogates": SURROGATES,

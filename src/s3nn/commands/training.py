@@ -29,6 +29,8 @@ class TrainFlags:
     penalty: Penalty
     budget: Budget
     gates: Gates
+    task: str
+    """What the network is asked (see `s3nn list tasks`), e.g. "denoising(sigma=25)"."""
     seed: int
     """Everything random follows from it."""
     out: Path | None = None
@@ -47,6 +49,8 @@ class CompareFlags:
     penalty: Penalty
     budget: Budget
     gates: Gates
+    task: str
+    """What the networks are asked (see `s3nn list tasks`)."""
     rows: tuple[str, ...] = DEFAULT_ROWS
     """relu, s3nn, s3nn-intK, relu-intK, bnn, lif-tT, timing-tT."""
     seeds: int = 3
@@ -60,7 +64,9 @@ class CompareFlags:
 def train(words: list[str]) -> None:
     recipe, rest = _recipe("train", words)
     sections = {name: getattr(recipe, name) for name in _SECTIONS}
-    flags = parse(TrainFlags, "train RECIPE", rest, TrainFlags(**sections, seed=recipe.seed))
+    flags = parse(
+        TrainFlags, "train RECIPE", rest, TrainFlags(**sections, task=recipe.task, seed=recipe.seed)
+    )
     run = replace(_settings(recipe, flags), seed=flags.seed).check()
     from s3nn.experiment.train import default_folder
     from s3nn.experiment.train import train as train_run
@@ -75,7 +81,7 @@ def train(words: list[str]) -> None:
 def compare(words: list[str]) -> None:
     recipe, rest = _recipe("compare", words)
     sections = {name: getattr(recipe, name) for name in _SECTIONS}
-    flags = parse(CompareFlags, "compare RECIPE", rest, CompareFlags(**sections))
+    flags = parse(CompareFlags, "compare RECIPE", rest, CompareFlags(**sections, task=recipe.task))
     run = _settings(recipe, flags).check()
     from s3nn.experiment.compare import compare as compare_rows
     from s3nn.experiment.compare import default_folder
@@ -89,7 +95,7 @@ def compare(words: list[str]) -> None:
 
 def _settings(recipe: Run, flags: TrainFlags | CompareFlags) -> Run:
     """The recipe with the sections that the flags changed."""
-    return replace(recipe, **{name: getattr(flags, name) for name in _SECTIONS})
+    return replace(recipe, **{name: getattr(flags, name) for name in (*_SECTIONS, "task")})
 
 
 def _recipe(command: str, words: list[str]) -> tuple[Run, list[str]]:

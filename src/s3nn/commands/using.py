@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EvalFlags:
-    """Accuracy of a trained run."""
+    """Accuracy of a trained run, or the PSNR of its images."""
 
     run: Annotated[Path, tyro.conf.Positional]
     """A run folder."""
@@ -58,10 +58,10 @@ def evaluate(words: list[str]) -> None:
     if flags.compiled:
         program = compile_trained(trained, flags.bits, flags.threads)
         right = int((program(split.images.numpy()).argmax(1) == split.labels.numpy()).sum())
-        accuracy, how = right / len(split), f", compiled with {flags.bits} bits"
+        score, how = right / len(split), f", compiled with {flags.bits} bits"
     else:
-        accuracy, how = trained.accuracy(split), ""
-    print(f"{100 * accuracy:.2f} % of {len(split)} {flags.split} images{how}")
+        score, how = trained.score(split), ""
+    print(f"{trained.task.said(score)} of {len(split)} {flags.split} images{how}")
 
 
 def compile_trained(trained: Trained, bits: int, threads: int = 1) -> Program:

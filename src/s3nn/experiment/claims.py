@@ -15,7 +15,7 @@ def claims(result: Result) -> tuple[Show, ...]:
     """The claims that the result's rows can decide, whether they hold or not."""
     rows = {row.name: row for row in result.rows}
     s3nn = rows.get("s3nn")
-    if s3nn is None:
+    if s3nn is None or s3nn.accuracy is None:
         return ()
     shows = []
     if result.recipe in ACCURACY:
@@ -23,18 +23,18 @@ def claims(result: Result) -> tuple[Show, ...]:
     if "relu" in rows:
         shows += _beside_relu(s3nn, rows["relu"])
     if "bnn" in rows:
-        value, bar = s3nn.accuracy.mean, rows["bnn"].accuracy.mean
+        value, bar = s3nn.score.mean, rows["bnn"].score.mean
         shows.append(Show("s3nn is more accurate than bnn", value, bar, value > bar))
     return tuple(shows)
 
 
 def _at_least(s3nn: Row, bar: float) -> Show:
-    value = s3nn.accuracy.mean
+    value = s3nn.score.mean
     return Show("s3nn reaches its test accuracy", value, bar, value >= bar)
 
 
 def _beside_relu(s3nn: Row, relu: Row) -> list[Show]:
-    points = 100 * (relu.accuracy.mean - s3nn.accuracy.mean)
+    points = 100 * (relu.score.mean - s3nn.score.mean)
     share = s3nn.energy_pj[COMPUTE_ONLY] / relu.energy_pj[COMPUTE_ONLY]
     return [
         Show(

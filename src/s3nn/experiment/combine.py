@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from statistics import fmean
 
 from s3nn.report import measure
-from s3nn.report.schema import Curves, Layer, Measure, Row
+from s3nn.report.schema import Curves, ImageScores, Layer, Measure, Row
 
 
 def combine(rows: Sequence[Row]) -> Row:
@@ -20,6 +20,7 @@ def combine(rows: Sequence[Row]) -> Row:
         first,
         accuracy=_over([r.accuracy for r in rows]),
         validation_accuracy=_over([r.validation_accuracy for r in rows]),
+        images=_images([r.images for r in rows]),
         firing_rate=None if first.firing_rate is None else fmean(r.firing_rate or 0 for r in rows),
         spikes_per_inference=fmean(r.spikes_per_inference for r in rows),
         macs=fmean(r.macs for r in rows),
@@ -31,15 +32,34 @@ def combine(rows: Sequence[Row]) -> Row:
         peak_mem_bytes=max(r.peak_mem_bytes for r in rows),
         layers=tuple(_layer(layers) for layers in zip(*(r.layers for r in rows), strict=True)),
         curves=Curves(
-            train_loss=tuple(r.curves.train_loss[0] for r in rows),
-            validation_accuracy=tuple(r.curves.validation_accuracy[0] for r in rows),
-            validation_loss=tuple(r.curves.validation_loss[0] for r in rows),
+            **{
+                f.name: tuple(seed for r in rows for seed in getattr(r.curves, f.name))
+                for f in fields(Curves)
+            }
         ),
     )
 
 
-def _over(measures: Sequence[Measure]) -> Measure:
+def _over(measures: Sequence[Measure | None]) -> Measure | None:
+    """The measure over the seeds of all, None where there is none to a row."""
+    there = [m for m in measures if m is not None]
+    return _joined(there) if there else None
+
+
+def _joined(measures: Sequence[Measure]) -> Measure:
     return measure([value for m in measures for value in m.per_seed])
+
+
+def _images(scores: Sequence[ImageScores | None]) -> ImageScores | None:
+    there = [s for s in scores if s is not None]
+    if not there:
+        return None
+    return replace(
+        there[0],
+        psnr_db=_joined([s.psnr_db for s in there]),
+        ssim=_joined([s.ssim for s in there]),
+        validation_psnr_db=_joined([s.validation_psnr_db for s in there]),
+    )
 
 
 def _mean_dict(dicts: Sequence[dict[str, float]]) -> dict[str, float]:

@@ -74,6 +74,7 @@ def prepare_trained(
     trained: Trained, *, bits: int = BITS, name: str = "network", vectors: bool = True
 ) -> Compilation:
     """The same for a run that was trained, calibrated with its own training images."""
+    trained.classifies("compilation")
     images = trained.data().train.images[:CALIBRATION].numpy()
     return prepare(
         trained.network,

@@ -1,4 +1,4 @@
-"""Everything that is known of a trained network: accuracy, counts, energy, what its neurons do."""
+"""Everything that is known of a trained network: its score, counts, energy, what its neurons do."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from torch import Tensor, nn
 from s3nn.config import Run
 from s3nn.data import DataSet
 from s3nn.data.base import Split
-from s3nn.data.batches import Batches, normalise
+from s3nn.data.batches import Batches
 from s3nn.energy import PRICE_LISTS, Counts, Energy, Rival, count, lint, price, rivals
-from s3nn.experiment.observe import histograms, logits_of, spike_maps, threshold_of
+from s3nn.experiment.judging import judge
+from s3nn.experiment.observe import answers_of, histograms, spike_maps, threshold_of
 from s3nn.neurons import Neuron
-from s3nn.report import measure as measure_seeds
 from s3nn.report import schema
 from s3nn.surrogates import Surrogate
+from s3nn.tasks import Posed, Task
 from s3nn.training.callbacks import SCORE
+from s3nn.training.fit import asked, evaluation_batch
 
 SHOWN_IMAGES = 6
 HISTOGRAM_IMAGES = 200
-CONFUSED_IMAGES = 10
-BATCH = 250
 
 
 @dataclass(frozen=True)
@@ -43,28 +43,28 @@ def measure(
     """Measure ``network`` on the test split of ``data``, which is read here and nowhere else."""
     network.eval()
     spec = data.spec
-    test = Batches(data.test, batch_size=BATCH, mean=spec.mean, std=spec.std)
-    logits, labels = logits_of(network, test)
+    task = asked(run, data)
+    together = evaluation_batch(task)
+    test = Posed(Batches(data.test, batch_size=together, mean=spec.mean, std=spec.std), task)
+    answers = answers_of(network, test)
     counts = count(network, test)
     energy = {key: price(counts, prices) for key, prices in PRICE_LISTS.items()}
-    best = max(history, key=lambda line: line[SCORE])["validation_accuracy"]
+    best = max(history, key=lambda line: line[SCORE])[f"validation_{task.score}"]
     shown = _one_of_each_class(data.test)
-    confused = _confused(logits, labels)
+    judged = judge(name, task, answers, data.test, shown, best)
     arrays: dict[str, NDArray[np.generic]] = {
         "images": data.test.images[shown].numpy(),
-        "labels": labels[shown].numpy(),
-        f"confused/{name}": data.test.images[[c.index for c in confused]].numpy(),
+        "labels": data.test.labels[shown].numpy(),
+        **judged.arrays,
     }
-    shown_x = normalise(data.test.images[shown], spec.mean, spec.std)
-    for number, (layer, spikes) in enumerate(spike_maps(network, shown_x)):
+    for number, (layer, spikes) in enumerate(spike_maps(network, answers[0][shown])):
         arrays[f"spikes/{name}/{number:02}/{layer}"] = spikes
-    some = normalise(data.validation.images[:HISTOGRAM_IMAGES], spec.mean, spec.std)
+    some = _some(data, task)
     row = schema.Row(
         name=name,
         neuron=run.model.neuron,
         synapse=run.model.synapse,
         steps=run.model.steps,
-        accuracy=measure_seeds([int((logits.argmax(1) == labels).sum()) / len(labels)]),
         firing_rate=counts.firing_rate,
         spikes_per_inference=counts.spikes_per_inference,
         macs=counts.macs / counts.samples,
@@ -76,20 +76,18 @@ def measure(
         weight_bits=counts.weight_bits,
         train_s_per_epoch=median(line["seconds"] for line in history),
         peak_mem_bytes=int(history[-1]["peak_mem_bytes"]),
-        validation_accuracy=measure_seeds([best]),
         epochs=len(history),
         layers=_layers(counts, energy),
-        curves=_curves(history),
+        curves=_curves(history, task.score),
         potentials=tuple(
             schema.Potentials(h.layer, h.threshold, _floats(h.edges), _floats(h.counts))
             for h in histograms(network, some)
         ),
         surrogate=_surrogate_curve(network),
-        confusion=_confusion(logits, labels),
-        confused=tuple(confused),
         lint=_lint(network, counts),
         rivals=tuple(map(rival_of, rivals(counts, None))) if counts.firing_rate else (),
         settings=run.flat(),
+        **judged.fields,
     )
     return Measured(row, counts, arrays)
 
@@ -114,35 +112,23 @@ def _floats(values: NDArray[np.generic]) -> tuple[float, ...]:
     return tuple(map(float, values))
 
 
-def _curves(history: list[dict[str, float]]) -> schema.Curves:
-    def over(name: str) -> tuple[tuple[float, ...]]:
-        return (tuple(line[name] for line in history),)
+def _curves(history: list[dict[str, float]], score: str) -> schema.Curves:
+    names = ("train_loss", "validation_loss", f"validation_{score}")
+    return schema.Curves(**{name: (tuple(line[name] for line in history),) for name in names})
 
-    return schema.Curves(over("train_loss"), over("validation_accuracy"), over("validation_loss"))
+
+def _some(data: DataSet, task: Task) -> Tensor:
+    """A few validation images as the task shows them."""
+    spec, number = data.spec, min(HISTOGRAM_IMAGES, evaluation_batch(task))
+    some = Batches(data.validation[:number], batch_size=number, mean=spec.mean, std=spec.std)
+    shown: Tensor = next(iter(Posed(some, task)))[0]
+    return shown
 
 
 def _one_of_each_class(split: Split) -> list[int]:
     """The first test image of each of the first classes."""
     found = [(split.labels == label).nonzero() for label in split.labels.unique()[:SHOWN_IMAGES]]
     return [int(places[0]) for places in found]
-
-
-def _confused(logits: Tensor, labels: Tensor) -> list[schema.Confused]:
-    """The wrong answers that the network is surest of."""
-    confidence, predicted = logits.softmax(1).max(1)
-    sureness = torch.where(predicted == labels, -1.0, confidence)
-    wrong = int((predicted != labels).sum())
-    top = sureness.topk(min(CONFUSED_IMAGES, wrong)).indices
-    return [
-        schema.Confused(int(i), int(labels[i]), int(predicted[i]), float(confidence[i]))
-        for i in top
-    ]
-
-
-def _confusion(logits: Tensor, labels: Tensor) -> tuple[tuple[int, ...], ...]:
-    classes = logits.shape[1]
-    pairs = torch.bincount(labels * classes + logits.argmax(1), minlength=classes * classes)
-    return tuple(tuple(line) for line in pairs.view(classes, classes).tolist())
 
 
 def _surrogate_curve(network: nn.Module) -> schema.SurrogateCurve | None:

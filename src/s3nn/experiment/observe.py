@@ -1,4 +1,4 @@
-"""One pass over images with an eye on the neurons: logits, potentials, spikes."""
+"""One pass over images with an eye on the neurons: answers, potentials, spikes."""
 
 from __future__ import annotations
 
@@ -31,17 +31,21 @@ class Histogram:
     counts: NDArray[np.int64]
 
 
-def logits_of(
+def answers_of(
     network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]
-) -> tuple[Tensor, Tensor]:
-    """Logits (N, classes) and labels (N,) of all batches, in eval mode and 32 bits."""
+) -> tuple[Tensor, Tensor, Tensor]:
+    """What all batches show (N, C, H, W), the answers to it and those wanted, in 32 bits.
+
+    The network is put into eval mode.
+    """
     network.eval()
-    outputs, labels = [], []
+    shown, answers, wanted = [], [], []
     with torch.inference_mode():
         for x, y in batches:
-            outputs.append(network(x).float())
-            labels.append(y)
-    return torch.cat(outputs), torch.cat(labels)
+            shown.append(x)
+            answers.append(network(x).float())
+            wanted.append(y)
+    return torch.cat(shown), torch.cat(answers), torch.cat(wanted)
 
 
 def histograms(network: nn.Module, x: Tensor) -> list[Histogram]:

@@ -12,9 +12,11 @@ from s3nn.config import Run
 from s3nn.data import Batches, DataSet, Split, few_labels, load
 from s3nn.data.base import Shape
 from s3nn.data.batches import normalise
-from s3nn.errors import RunFolderError
-from s3nn.experiment.observe import logits_of
+from s3nn.errors import RunFolderError, UnsupportedError
+from s3nn.tasks import Posed, Task
+from s3nn.training.asked import task_of
 from s3nn.training.build import build_model
+from s3nn.training.fit import evaluation_batch
 from s3nn.training.folder import describe, read_weights
 
 
@@ -30,8 +32,22 @@ class Trained:
     std: tuple[float, ...]
     checksum: str
 
+    @property
+    def task(self) -> Task:
+        return task_of(self.run, len(self.classes), self.mean, self.std)
+
+    def classifies(self, what: str) -> None:
+        """An ``UnsupportedError`` where ``what`` is done to a network that answers with images."""
+        if self.task.of_images:
+            raise UnsupportedError(
+                f"{what} of a network that answers with images",
+                f"task={self.run.task}",
+                "name the run of a classifier; s3nn eval has this one's PSNR",
+            )
+
     def predict(self, images: Tensor) -> Tensor:
         """Class probabilities (N, classes) of uint8 images (N, C, H, W)."""
+        self.classifies("prediction")
         with torch.inference_mode():
             probabilities: Tensor = (
                 self.network(normalise(images, self.mean, self.std)).float().softmax(1)
@@ -40,9 +56,19 @@ class Trained:
 
     def accuracy(self, split: Split) -> float:
         """The share of a split's images that it names right."""
-        batches = Batches(split, batch_size=500, mean=self.mean, std=self.std)
-        logits, labels = logits_of(self.network, batches)
-        return int((logits.argmax(1) == labels).sum()) / len(labels)
+        self.classifies("the accuracy")
+        return round(self.score(split) * len(split)) / len(split)  # the metric has 32 bits
+
+    def score(self, split: Split) -> float:
+        """The score of its task on a split: accuracy as a fraction, or PSNR in dB."""
+        task, metric = self.task, self.task.metric()
+        together = evaluation_batch(task)
+        clean = Batches(split, batch_size=together, mean=self.mean, std=self.std)
+        with torch.inference_mode():
+            for shown, wanted in Posed(clean, task):
+                answer = self.network(shown).float()
+                metric.update(task.says(shown, answer), task.says(shown, wanted))
+        return float(metric.compute())
 
     def data(self) -> DataSet:
         """The data set it was trained on; an error if what is found now has another content."""

@@ -14,9 +14,12 @@ class Loss(ABC):
     ``outputs`` y are those of every step, (T, N, K), a network without time having one; ``answer``
     (N, K) is what its read-out makes of them; ``labels`` (N,).  ``smoothing`` is the share of every
     label that goes to all classes alike; ``smooths`` is false of losses that have no such share.
+
+    ``of_images`` losses are of answers that are images: K is (C, H, W), and so are the "labels".
     """
 
     smooths: ClassVar[bool] = True
+    of_images: ClassVar[bool] = False
 
     @abstractmethod
     def __call__(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -18,7 +19,11 @@ class SpikingModel(nn.Module):
     ``encode`` maps images (N, C, H, W) to the current of the first neurons; ``features`` starts
     with those neurons and ends with the spikes that ``readout`` turns into logits (N, classes).
     ``input_shape`` is the (C, H, W) of one image.
+
+    A model that ``answers_images`` gives an image of the input's shape in place of logits.
     """
+
+    answers_images: ClassVar[bool] = False
 
     encode: nn.Module
     features: nn.Module
@@ -67,6 +72,11 @@ class Parts:
             ),
             nn.BatchNorm2d(c_out),
         )
+
+    def plain_conv(self, c_in: int, c_out: int, kernel: int = 3) -> SynapticConv2d:
+        """A first layer or read-out that keeps the size: with a bias and without batch-norm."""
+        synapse, around = self._synapse(end=True), kernel // 2
+        return SynapticConv2d(synapse, c_in, c_out, kernel, padding=around, bias=True)
 
     def linear(self, f_in: int, f_out: int, *, end: bool = False) -> nn.Sequential:
         """A fully connected layer and its batch-norm."""

@@ -8,18 +8,19 @@ from rich.text import Text
 
 from s3nn.report import units, words
 from s3nn.report.schema import Result, Row
+from s3nn.report.scores import score_of
 from s3nn.report.table import energy_share, leading_row, price_lists
 
 
 def console_table(result: Result) -> Table:
-    """The columns that decide: accuracy, firing rate, operations, energy, size and time.
+    """The columns that decide: the score, firing rate, operations, energy, size and time.
 
     Energy is by the first price list; the report has them all.
     """
-    price_list = next(iter(price_lists(result)), None)
+    price_list, score = next(iter(price_lists(result)), None), score_of(result)
     table = Table(title=words.title(result), box=box.SIMPLE, pad_edge=False, padding=(0, 0, 0, 1))
     table.add_column("row", overflow="ellipsis", no_wrap=True)
-    for title in ("T", "accuracy %", "fires", "spikes", "MACs", "ACs"):
+    for title in ("T", f"{score.name} {score.unit}", "fires", "spikes", "MACs", "ACs"):
         table.add_column(title, justify="right", no_wrap=True)
     if price_list is not None:
         table.add_column("energy", justify="right", no_wrap=True)
@@ -36,6 +37,7 @@ def console_table(result: Result) -> Table:
 
 
 def _cells(result: Result, row: Row, price_list: str | None) -> list[str | Text]:
+    score = score_of(result)
     energy: list[str | Text] = []
     if price_list is not None:
         share = energy_share(result, row, price_list)
@@ -46,7 +48,7 @@ def _cells(result: Result, row: Row, price_list: str | None) -> list[str | Text]
     return [
         Text(row.name),
         str(row.steps),
-        units.accuracy_text(row.accuracy).removesuffix(" %"),
+        score.text(row.score).removesuffix(f" {score.unit}"),
         units.percent_text(row.firing_rate),
         units.count_text(row.spikes_per_inference if row.spikes else None),
         units.count_text(row.macs),

@@ -66,6 +66,24 @@ def confused_tiles(result: Result, row: Row, details: Details) -> Sequence[Tile]
     return tiles
 
 
+def pictures(result: Result, row: Row, details: Details) -> list[list[Tile]]:
+    """A line a test image: as it was shown, what the network made of it, and the true one."""
+    found = details.pictures.get(row.name)
+    if found is None:
+        return []
+    lines = []
+    for i in range(min(MOST_IMAGES, len(details.images))):
+        name = class_name(result, int(details.labels[i]))
+        line = []
+        for said, made in (("shown", details.shown), (row.name, found)):
+            if made is not None:
+                db, uri = f"{made.psnr_db[i]:.2f} dB", images.picture(made.images[i])
+                line.append(Tile(uri, f"{name}, {said}: {db}", said, note=db))
+        true = images.picture(details.images[i])
+        lines.append([*line, Tile(true, f"{name}, the true image", name, note="true")])
+    return lines
+
+
 def class_name(result: Result, label: int) -> str:
     """The name of a class, or its number where it has none."""
     classes = result.data.classes

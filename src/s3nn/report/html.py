@@ -14,6 +14,7 @@ from s3nn.report.details import Details
 from s3nn.report.palette import css_variables, looks
 from s3nn.report.plates import plates, potential_panels
 from s3nn.report.schema import Result, Row
+from s3nn.report.scores import score_of
 from s3nn.report.table import cost_columns, leading_row, outcome_columns
 
 
@@ -26,6 +27,8 @@ def page(result: Result, details: Details | None = None) -> str:
         .get_template("page.html.j2")
         .render(
             result=result,
+            score=score_of(result),
+            pictures=_by_row(result, lambda row: gallery.pictures(result, row, found)),
             title=words.title(result),
             summary=words.summary(result),
             leading=leading_row(result),

@@ -35,11 +35,11 @@ def measure(per_seed: Sequence[float]) -> Measure:
 
 
 def paired_difference(result: Result, row: Row, other: Row) -> Measure:
-    """Test accuracy of ``row`` minus that of ``other``, with an interval over the pairs of a seed.
+    """Test score of ``row`` minus that of ``other``, with an interval over the pairs of a seed.
 
     Where a seed of either row failed, the pairs are unknown and there is no interval.
     """
-    a, b = row.accuracy, other.accuracy
+    a, b = row.score, other.score
     failed = {failure.row for failure in result.failures}
     pairs_known = len(a.per_seed) == len(b.per_seed) == len(result.seeds)
     if not pairs_known or failed & {row.name, other.name}:

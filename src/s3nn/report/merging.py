@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from s3nn.errors import UsageError
 from s3nn.report.schema import Result, Scalar
+from s3nn.report.scores import score_of
 
 T = TypeVar("T")
 
@@ -17,7 +18,7 @@ T = TypeVar("T")
 def merge(results: Sequence[Result]) -> Result:
     """One result with the rows of all; rows of the same name get their folder's name.
 
-    Results on other data or other splits are refused: their accuracies do not compare.
+    Results on other data, other splits or with another score are refused: they do not compare.
     """
     if not results:
         raise UsageError("nothing to merge: name at least one run folder")
@@ -28,6 +29,12 @@ def merge(results: Sequence[Result]) -> Result:
             raise UsageError(
                 f"{_called(other)} was measured on {b.name} ({b.checksum}) but {_called(first)} on "
                 f"{a.name} ({a.checksum}): report them one by one"
+            )
+        ours, theirs = score_of(first).name, score_of(other).name
+        if ours != theirs:
+            raise UsageError(
+                f"{_called(first)} is judged by its {ours} and {_called(other)} by its {theirs}: "
+                "report them one by one"
             )
     if len(results) == 1:
         return first

@@ -11,6 +11,7 @@ from s3nn.report.figures.curves import learning_curves, seed_table
 from s3nn.report.figures.layers import energy_by_layer, firing_rates
 from s3nn.report.figures.potentials import potential_histogram
 from s3nn.report.schema import Result, Row
+from s3nn.report.scores import score_of
 from s3nn.report.table import price_lists
 
 MOST_PRICE_LISTS = 4
@@ -38,13 +39,13 @@ class Plate:
 def plates(result: Result) -> list[Plate]:
     """Every figure that the result has numbers for."""
     names = price_lists(result)[:MOST_PRICE_LISTS]
-    seeds = len(result.seeds)
+    seeds, score = len(result.seeds), score_of(result)
     bars = "Bars are 95 % intervals over seeds." if seeds > 1 else "One seed: no interval."
     band = f"Lines are means of {seeds} seeds, bands reach from the lowest to the highest seed. "
     found = [
         Plate(
             "trade",
-            "Accuracy against energy",
+            f"{score.title} against energy",
             f"Up and to the left is better. {bars} The energy axis is logarithmic; each price "
             "list prices the same operations.",
             tuple(Panel(n, accuracy_against_energy(result, n)) for n in names if result.rows),
@@ -68,8 +69,12 @@ def plates(result: Result) -> list[Plate]:
             "learning",
             "Learning curves",
             (band if seeds > 1 else "One seed. ")
-            + "The accuracy axis begins where a quarter of the training is done.",
-            tuple(Panel("", learning_curves(result, w)) for w in _CURVES if _has(result, w)),
+            + f"The {score.name} axis begins where a quarter of the training is done.",
+            tuple(
+                Panel("", learning_curves(result, w))
+                for w in (score.curve, "train_loss")
+                if _has(result, w)
+            ),
         ),
     ]
     return [plate for plate in found if plate.panels]
@@ -78,9 +83,6 @@ def plates(result: Result) -> list[Plate]:
 def potential_panels(result: Result, row: Row) -> list[Panel]:
     """One histogram of membrane potentials for each layer of ``row``."""
     return [Panel("", potential_histogram(result, row, p)) for p in row.potentials if p.counts]
-
-
-_CURVES = ("validation_accuracy", "train_loss")
 
 
 def _has_layers(result: Result) -> bool:

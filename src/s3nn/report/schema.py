@@ -16,6 +16,7 @@ from s3nn.errors import RunFolderError
 from s3nn.files import write_text
 
 Scalar = bool | int | float | str | None
+SPARSE = {"sparse": True}  # of a field that is written where it says something
 
 
 @dataclass(frozen=True)
@@ -76,11 +77,15 @@ class Layer:
 
 @dataclass(frozen=True)
 class Curves:
-    """Learning curves: a list per seed, a number per epoch; null where it was not finite."""
+    """Learning curves: a list per seed, a number per epoch; null where it was not finite.
+
+    The validation's score is an accuracy, or the PSNR of networks that answer with images.
+    """
 
     train_loss: tuple[tuple[float | None, ...], ...]
-    validation_accuracy: tuple[tuple[float | None, ...], ...]
     validation_loss: tuple[tuple[float | None, ...], ...]
+    validation_accuracy: tuple[tuple[float | None, ...], ...] = field(default=(), metadata=SPARSE)
+    validation_psnr_db: tuple[tuple[float | None, ...], ...] = field(default=(), metadata=SPARSE)
 
 
 @dataclass(frozen=True)
@@ -127,6 +132,19 @@ class Confused:
 
 
 @dataclass(frozen=True)
+class ImageScores:
+    """How near the pictures of a row come to the true ones, means over the test images.
+
+    ``shown_psnr_db`` is that of what the network was shown; none where that was the true picture.
+    """
+
+    psnr_db: Measure
+    ssim: Measure
+    shown_psnr_db: float | None
+    validation_psnr_db: Measure
+
+
+@dataclass(frozen=True)
 class Lint:
     """An edge that is not binary, why, and what the layer behind it costs."""
 
@@ -163,13 +181,16 @@ class PriceList:
 
 @dataclass(frozen=True)
 class Row:
-    """One network of a comparison: what it is, what it reached, what it costs."""
+    """One network of a comparison: what it is, what it reached, what it costs.
+
+    A classifier has accuracies, a network that answers with images has ``images`` in their place.
+    """
 
     name: str
     neuron: str
     synapse: str
     steps: int
-    accuracy: Measure
+    accuracy: Measure | None
     firing_rate: float | None
     spikes_per_inference: float
     macs: float
@@ -181,7 +202,7 @@ class Row:
     weight_bits: int
     train_s_per_epoch: float
     peak_mem_bytes: int
-    validation_accuracy: Measure
+    validation_accuracy: Measure | None
     epochs: int
     layers: tuple[Layer, ...]
     curves: Curves
@@ -192,13 +213,25 @@ class Row:
     lint: tuple[Lint, ...]
     rivals: tuple[Rival, ...]
     settings: dict[str, Any]
+    images: ImageScores | None = field(default=None, metadata=SPARSE)
 
     def __post_init__(self) -> None:
+        if (self.accuracy is None) == (self.images is None):
+            raise RunFolderError(
+                f"row {self.name!r} needs an accuracy or the scores of its images, one of them"
+            )
         if any(len(line) != len(self.confusion) for line in self.confusion):
             raise RunFolderError(
                 f"the confusion matrix of row {self.name!r} is not square: "
                 f"write classes x classes counts"
             )
+
+    @property
+    def score(self) -> Measure:
+        """What the row is judged by, the higher the better: accuracy as a fraction, or PSNR."""
+        found = self.accuracy if self.images is None else self.images.psnr_db
+        assert found is not None
+        return found
 
     @property
     def spikes(self) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 from s3nn.report import units
 from s3nn.report.gallery import class_name
 from s3nn.report.schema import Result, Row
+from s3nn.report.scores import score_of
 from s3nn.report.table import energy_share, leading_row, price_lists, reference_row
 
 MOST_CLASSES = 20
@@ -35,11 +36,12 @@ class KeyFigure:
 
 
 def key_figures(result: Result) -> list[KeyFigure]:
-    """Accuracy, energy, firing rate and size of the leading row."""
+    """Score, energy, firing rate and size of the leading row."""
     row = leading_row(result)
     if row is None:
         return []
-    found = [KeyFigure(units.accuracy_text(row.accuracy), f"test accuracy of {row.name}")]
+    score = score_of(result)
+    found = [KeyFigure(score.text(row.score), f"test {score.name} of {row.name}")]
     twin = reference_row(result)
     for name in price_lists(result)[:1]:
         share = energy_share(result, row, name)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from s3nn.report import units
 from s3nn.report.schema import Result, Row
+from s3nn.report.scores import score_of
 
 
 @dataclass(frozen=True)
@@ -52,14 +53,15 @@ def columns(result: Result) -> list[Column]:
 
 def outcome_columns(result: Result) -> list[Column]:
     """How well each row does, the energy it takes, and what it is."""
-    rows = result.rows
+    rows, score = result.rows, score_of(result)
     return [
         Column("row", "the name of the network", tuple(r.name for r in rows), numeric=False),
         Column(
-            "test accuracy",
+            f"test {score.name}",
             "mean over seeds ± half width of its 95 % interval",
-            tuple(units.accuracy_text(r.accuracy) for r in rows),
+            tuple(score.text(r.score) for r in rows),
         ),
+        *_image_columns(result),
         Column(
             "firing rate",
             "spikes per neuron and step",
@@ -117,6 +119,15 @@ def price_lists(result: Result) -> list[str]:
 def bits_note(row: Row) -> str:
     """How many bits a parameter has on average."""
     return f"{row.weight_bits / row.parameters:.3g} bit" if row.parameters else ""
+
+
+def _image_columns(result: Result) -> list[Column]:
+    """What else is known of rows that answer with images."""
+    images = [row.images for row in result.rows]
+    if not any(images):
+        return []
+    texts = [units.NONE if i is None else units.measure_text(i.ssim, 1, "", 3) for i in images]
+    return [Column("SSIM", "structural similarity to the true images", tuple(texts))]
 
 
 def _energy_column(result: Result, name: str) -> Column:

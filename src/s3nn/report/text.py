@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from s3nn.report import words
 from s3nn.report.schema import Result
+from s3nn.report.scores import score_of
 from s3nn.report.table import columns
 from s3nn.report.units import host_texts, scalar_text
 
@@ -17,7 +18,8 @@ def markdown(result: Result) -> str:
         f"# {escape(words.title(result))}",
         " ".join(escape(sentence) for sentence in words.summary(result)),
         comparison(result),
-        "Accuracy is the mean over seeds ± the half width of its Student-t 95 % interval; "
+        f"{score_of(result).title} is the mean over seeds ± the half width of its Student-t 95 % "
+        "interval; "
         "operations and energy are per inference; a share in brackets is of the full-precision "
         "twin's.",
         *_failures(result),

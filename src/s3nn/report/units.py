@@ -75,9 +75,13 @@ def accuracy_text(accuracy: Measure) -> str:
     >>> accuracy_text(Measure(0.9712, 0.0041, (0.97, 0.9724)))
     '97.12 ± 0.41 %'
     """
-    if accuracy.ci95 is None:
-        return f"{100 * accuracy.mean:.2f} %"
-    return f"{100 * accuracy.mean:.2f} ± {100 * accuracy.ci95:.2f} %"
+    return measure_text(accuracy, 100, "%")
+
+
+def measure_text(measured: Measure, factor: float, unit: str, digits: int = 2) -> str:
+    """A mean times ``factor`` in its unit and, with several seeds, its interval's half width."""
+    around = "" if measured.ci95 is None else f" ± {factor * measured.ci95:.{digits}f}"
+    return f"{factor * measured.mean:.{digits}f}{around}{unit and f' {unit}'}"
 
 
 def signed_points(fraction: float) -> str:

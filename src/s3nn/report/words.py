@@ -5,6 +5,7 @@ from __future__ import annotations
 from s3nn.report import units
 from s3nn.report.interval import paired_difference
 from s3nn.report.schema import Result, Row
+from s3nn.report.scores import score_of
 from s3nn.report.table import energy_share, leading_row, price_lists, reference_row
 
 
@@ -14,12 +15,13 @@ def title(result: Result) -> str:
 
 
 def summary(result: Result) -> list[str]:
-    """The first paragraph: one sentence each on accuracy, energy, spikes, rivals and failures."""
+    """The first paragraph: one sentence each on the score, energy, spikes, rivals and failures."""
     row = leading_row(result)
     if row is None:
         return [f"No row of {title(result)} gave a number.", *_failures(result)]
     return [
-        _accuracy(result, row),
+        _score(result, row),
+        *_seen(row),
         *_energy(result, row),
         *_spikes(row),
         *_rival(result, row),
@@ -37,24 +39,37 @@ def seeds_text(result: Result) -> str:
     return f"{many} seeds" if many != 1 else "one seed, so without an interval"
 
 
-def _accuracy(result: Result, row: Row) -> str:
+def _score(result: Result, row: Row) -> str:
     images = result.data.splits.get("test")
     where = f"On {images:,} test images of {result.data.name}" if images else "On the test images"
-    said = f"{where}, {row.name} reaches {units.accuracy_text(row.accuracy)} ({seeds_text(result)})"
+    score = score_of(result)
+    said = f"{where}, {row.name} reaches {score.text(row.score)} ({seeds_text(result)})"
     twin = reference_row(result)
     if twin is None or twin is row:
         return f"{said}."
     difference = paired_difference(result, row, twin)
-    points = abs(100 * difference.mean)
+    points = abs(score.factor * difference.mean)
     side = "under" if difference.mean < 0 else "over"
-    said = f"{said}, {points:.2f} points {side} its full-precision twin {twin.name}"
+    said = f"{said}, {points:.2f} {score.difference} {side} its full-precision twin {twin.name}"
     if difference.ci95 is None:
         return f"{said}."
-    interval = f"{units.signed_points(difference.mean)} ± {100 * difference.ci95:.2f}"
+    half = score.factor * difference.ci95
+    interval = f"{score.signed(difference.mean)} ± {half:.2f}"
     if abs(difference.mean) <= difference.ci95:
         seeds = len(difference.per_seed)
         return f"{said}; paired by seed, {interval}: {seeds} seeds cannot tell it from zero."
     return f"{said} (paired by seed, {interval})."
+
+
+def _seen(row: Row) -> list[str]:
+    """Of images: how much nearer to the true ones they are than what the network was shown."""
+    if row.images is None or row.images.shown_psnr_db is None:
+        return []
+    before, ssim = row.images.shown_psnr_db, row.images.ssim.mean
+    gain = row.images.psnr_db.mean - before
+    return [
+        f"It is shown images of {before:.2f} dB and gains {gain:.2f} dB; their SSIM is {ssim:.3f}."
+    ]
 
 
 def _energy(result: Result, row: Row) -> list[str]:
@@ -105,11 +120,11 @@ def _extremes(result: Result) -> list[str]:
     priced = [row for row in result.rows if name in row.energy_pj]
     if name is None or len(result.rows) < 3 or not priced:
         return []
-    best = max(result.rows, key=lambda row: row.accuracy.mean)
+    score, best = score_of(result), max(result.rows, key=lambda row: row.score.mean)
     cheapest = min(priced, key=lambda row: row.energy_pj[name])
     return [
-        f"Of the {len(result.rows)} rows {best.name} is the most accurate "
-        f"({units.accuracy_text(best.accuracy)}) and {cheapest.name} takes the least energy "
+        f"Of the {len(result.rows)} rows {best.name} is the {score.best} "
+        f"({score.text(best.score)}) and {cheapest.name} takes the least energy "
         f"({units.energy_text(cheapest.energy_pj[name])})."
     ]
 

@@ -22,7 +22,7 @@ from s3nn.surrogates import Surrogate
 LAST, BEST = "last.ckpt", "best.ckpt"
 SCORE = "validation_score"
 LOGGED = (
-    *("train_loss", "validation_loss", "validation_accuracy"),
+    *("train_loss", "validation_loss", "validation_accuracy", "validation_psnr_db"),
     *("validation_spent", "validation_passed", SCORE),
 )
 

@@ -31,7 +31,9 @@ from s3nn.errors import RunFolderError, UsageError
 from s3nn.lean import lean
 from s3nn.neurons import TemporalNeuron
 from s3nn.registry import LOSSES
+from s3nn.tasks import Posed, Task
 from s3nn.training import folder as files
+from s3nn.training.asked import task_of
 from s3nn.training.build import build_model, start_at
 from s3nn.training.callbacks import (
     BEST,
@@ -43,7 +45,7 @@ from s3nn.training.callbacks import (
     checkpoints,
 )
 from s3nn.training.learner import Learner
-from s3nn.training.loader import EpochBatches, Loader
+from s3nn.training.loader import Loader
 from s3nn.training.memory import keep_freed_memory
 from s3nn.training.processes import Processes
 from s3nn.training.progress import progress_callback
@@ -55,7 +57,8 @@ _PRECISION: dict[str, Literal["32-true", "bf16-mixed", "16-mixed"]] = {
     "bf16": "bf16-mixed",
     "16": "16-mixed",
 }
-EVALUATION_BATCH = 500
+# Images that are evaluated at once; the layers of image networks are as large as the image.
+EVALUATION_BATCH, OF_IMAGES = 500, 32
 
 
 @dataclass(frozen=True)
@@ -117,6 +120,7 @@ def fit(
 
 def untrained(run: Run, data: DataSet) -> nn.Module:
     """The run's network with its first weights, which follow from the seed."""
+    asked(run, data)
     L.seed_everything(run.seed, verbose=False)
     spec = data.spec
     classes, mean, std = len(spec.classes), spec.mean, spec.std
@@ -166,9 +170,9 @@ def _train(
         network.windows = Windows(run.fit.window, run.fit.recompute, run.fit.truncate)
     if teacher is not None and run.teacher.start:
         start_at(network, teacher)
-    loader = Loader(*batches(run, data, processes))
-    classes = len(data.spec.classes)
-    learner = Learner(network, run, classes=classes, teacher=teacher, restraint=restraint)
+    task = asked(run, data)
+    loader = Loader(*batches(run, data, task, processes))
+    learner = Learner(network, run, task=task, teacher=teacher, restraint=restraint)
     callbacks: list[Callback] = [history, *checkpoints(folder)]
     if run.fit.patience is not None:
         callbacks.append(EarlyStopping(SCORE, mode="max", patience=run.fit.patience))
@@ -209,8 +213,17 @@ def _train(
         raise KeyboardInterrupt
 
 
-def batches(run: Run, data: DataSet, processes: Processes) -> tuple[EpochBatches, EpochBatches]:
-    """The training batches, shuffled and augmented, and the validation batches as they are."""
+def asked(run: Run, data: DataSet) -> Task:
+    """The task of ``run`` on ``data``; parts that do not go with it are a ``UsageError``."""
+    spec = data.spec
+    return task_of(run, len(spec.classes), spec.mean, spec.std)
+
+
+def batches(run: Run, data: DataSet, task: Task, processes: Processes) -> tuple[Posed, Posed]:
+    """The training batches, shuffled and augmented, and the validation batches as they are.
+
+    What is shown and what is wanted is the task's, its noise fresh in training.
+    """
     spec, shown = data.spec, run.data
     common: dict[str, Any] = {
         "mean": spec.mean,
@@ -224,14 +237,21 @@ def batches(run: Run, data: DataSet, processes: Processes) -> tuple[EpochBatches
         "flip": shown.flip,
         "seed": run.seed,
     }
-    train: EpochBatches
+    train: StreamedBatches | Batches
     if isinstance(data.train, Stream):
         train = StreamedBatches(data.train, workers=shown.workers, **own, **common)
     else:
         train = Batches(
             data.train, shift=shown.shift, shuffle=True, drop_last=True, **own, **common
         )
-    return train, Batches(data.validation, batch_size=EVALUATION_BATCH, **common)
+    held = Batches(data.validation, batch_size=evaluation_batch(task), **common)
+    rank = processes.rank
+    return Posed(train, task, run.seed, rank), Posed(held, task, rank=rank)
+
+
+def evaluation_batch(task: Task) -> int:
+    """How many images are evaluated at once."""
+    return OF_IMAGES if task.of_images else EVALUATION_BATCH
 
 
 def _say_if_vacuous(run: Run, network: nn.Module) -> None:

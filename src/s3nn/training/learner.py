@@ -7,9 +7,7 @@ from typing import Any
 import lightning as L
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 from torchmetrics import MeanMetric
-from torchmetrics.classification import MulticlassAccuracy
 
 from s3nn.clock import Unroll
 from s3nn.config import Optim, Run
@@ -17,6 +15,7 @@ from s3nn.errors import TrainingError
 from s3nn.gates import MaskLoss
 from s3nn.losses import Loss
 from s3nn.registry import LOSSES
+from s3nn.tasks import Task
 from s3nn.training.augment import cutout, mixup
 from s3nn.training.distillation import distillation
 from s3nn.training.restraint import Restraint
@@ -26,8 +25,10 @@ EPOCH_STRIDE = 1_000_003
 
 
 class Learner(L.LightningModule):
-    """Cross-entropy on the logits of ``network``, and what the run adds to it.
+    """The loss of what ``network`` answers to ``task``, and what the run adds to it.
 
+    Batches are as the task poses them: what is shown, (N, C, H, W), and what is wanted, which are
+    labels (N,) for logits (N, classes), or images.
     ``teacher`` (in eval mode, never trained) is distilled from where the run says so;
     ``restraint`` holds the network's spikes back, where it is attached.
     """
@@ -37,14 +38,14 @@ class Learner(L.LightningModule):
         network: nn.Module,
         run: Run,
         *,
-        classes: int,
+        task: Task,
         teacher: nn.Module | None = None,
         restraint: Restraint | None = None,
     ) -> None:
         super().__init__()
         self.network = network
         self.run = run
-        self.accuracy = MulticlassAccuracy(num_classes=classes, average="micro")
+        self.task, self.score = task, task.metric()
         self.loss: Loss = LOSSES.build(run.optim.loss)
         self._teacher = (teacher,)  # in a tuple: no parameters of ours
         self.restraint = restraint
@@ -120,7 +121,7 @@ class Learner(L.LightningModule):
         return (1 - how.share) * loss + how.share * distillation(logits, taught, how.temperature)
 
     def _answers(self, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """The logits (N, classes), and the outputs of every step (T, N, classes)."""
+        """The answers, (N, classes) or images, and the outputs of every step, (T, N, ...)."""
         if not isinstance(self.network, Unroll):
             logits = self.network(x).float()
             return logits, logits.unsqueeze(0)
@@ -133,15 +134,16 @@ class Learner(L.LightningModule):
         # Evaluation is in 32 bits, whatever training is: a spike is a comparison, and a rounded
         # membrane potential may fall on the other side.
         with torch.autocast(x.device.type, enabled=False), self.masks.watched() as passed:
-            logits = self._observed(x)
+            answer = self._observed(x)
         if passed.shares:
             self.log("validation_passed", passed.mean(), sync_dist=True)
-        self.accuracy(logits, y)
-        self.log("validation_loss", cross_entropy(logits, y), prog_bar=True, sync_dist=True)
-        self.log("validation_accuracy", self.accuracy, prog_bar=True)
+        self.score(self.task.says(x, answer), self.task.says(x, y))
+        error = self.task.error(answer, y)
+        self.log("validation_loss", error, prog_bar=True, sync_dist=True)
+        self.log(f"validation_{self.task.score}", self.score, prog_bar=True)
 
     def _observed(self, x: Tensor) -> Tensor:
-        """The logits of ``x``; where there is a budget, what it spends is logged."""
+        """The answer to ``x``; where there is a budget, what it spends is logged."""
         if self.restraint is None or self.restraint.spending is None:
             return self(x)
         self.restraint.begin()
@@ -153,18 +155,18 @@ class Learner(L.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         # The metrics' own states, not what is logged: an average of weights is swapped out by now.
-        score = self.accuracy.compute()
+        score = self.score.compute()
         if self.restraint is not None and self.restraint.spending is not None:
             spent = self.spent.compute()
             score = self._score(score, spent)
             self.restraint.validated(spent, self.run.fit.epochs)
         self.log("validation_score", score, sync_dist=False)
 
-    def _score(self, accuracy: Tensor, spent: Tensor) -> Tensor:
-        """What the kept epoch is picked by: accuracy, or below 0 the excess of one over budget."""
+    def _score(self, score: Tensor, spent: Tensor) -> Tensor:
+        """What the kept epoch is picked by: the task's score, or below 0 the excess over budget."""
         assert self.run.budget.limit is not None
         _, most = self.run.budget.limit
-        return accuracy if spent <= most else 1 - spent / most
+        return score if spent <= most else 1 - spent / most
 
     def configure_optimizers(self) -> Any:
         optim = self.run.optim

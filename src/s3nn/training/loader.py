@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
 import lightning as L
 from torch import Tensor
 
-
-class EpochBatches(Protocol):
-    """Batches whose order and augmentation follow from the epoch that is set."""
-
-    def __len__(self) -> int: ...
-    def __iter__(self) -> Any: ...
-    def set_epoch(self, epoch: int) -> None: ...
+from s3nn.tasks.base import EpochBatches
 
 
 class Loader(L.LightningDataModule):

@@ -7,6 +7,8 @@ import sys
 import lightning as L
 from lightning.pytorch.callbacks import ProgressBar, RichProgressBar
 
+from s3nn.tasks import Task
+
 
 class EpochLines(ProgressBar):
     """One line an epoch on standard error, for logs."""
@@ -15,11 +17,12 @@ class EpochLines(ProgressBar):
         """Lightning asks this of progress bars on the processes that stay silent."""
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        logged = trainer.callback_metrics
+        logged, task = trainer.callback_metrics, pl_module.task
+        assert isinstance(task, Task)
         print(
             f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  "
             f"loss {float(logged['train_loss']):.4f}  "
-            f"validation {100 * float(logged['validation_accuracy']):.2f} %",
+            f"validation {task.said(float(logged[f'validation_{task.score}']))}",
             file=sys.stderr,
             flush=True,
         )

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 
 class Readout(nn.Module, ABC):
-    """The outputs of every step, (T, N, K), to one answer (N, K).
+    """The outputs of every step, (T, N, K), to one answer (N, K); of images K is (C, H, W).
 
     A read-out that learns from what it sees (not by gradients) does so in ``learn``, called on
     every training batch, and ``begin_epoch``; what it remembers lies in its buffers.
@@ -17,6 +17,8 @@ class Readout(nn.Module, ABC):
 
     # Whether the answer of a single step is that step's output, so that nothing is left to do.
     trivial_at_one_step: ClassVar[bool] = True
+    # Whether it looks at classes, so that outputs that are images are not for it.
+    of_classes: ClassVar[bool] = False
 
     def __init__(self, steps: int) -> None:
         super().__init__()

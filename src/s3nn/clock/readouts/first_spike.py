@@ -31,6 +31,7 @@ class FirstSpike(Readout):
     """
 
     trivial_at_one_step = False
+    of_classes = True
 
     def __init__(self, steps: int, threshold: float = 1.0, scale: float = 1.0) -> None:
         super().__init__(steps)

@@ -30,6 +30,8 @@ class Weighted(Readout):
     [1.3, 0.7]
     """
 
+    of_classes = True
+
     weights: Tensor
     hits: Tensor
 

@@ -16,6 +16,7 @@ NAMES = {
     "train_loss": "training loss",
     "validation_loss": "validation loss",
     "validation_accuracy": "validation accuracy, %",
+    "validation_psnr_db": "validation PSNR, dB",
 }
 
 
@@ -61,8 +62,8 @@ def seed_table(curves: Curves, which: str) -> NDArray[np.float64]:
 
 
 def _scale(axes: Axes, which: str, tables: list[NDArray[np.float64]]) -> None:
-    """Losses on a logarithmic axis; accuracies from where the first quarter of training ends."""
-    if which.endswith("accuracy"):
+    """Losses on a logarithmic axis; scores from where the first quarter of training ends."""
+    if not which.endswith("loss"):
         late = [np.nanmin(table[:, table.shape[1] // 4 :]) for table in tables]
         axes.set_ylim(bottom=min(late, default=0) - 1)
     elif all(np.nanmin(table) > 0 for table in tables):
