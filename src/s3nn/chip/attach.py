@@ -66,20 +66,19 @@ def on_chip(network: nn.Module, chip: Chip) -> Unroll:
 
 def _leaves(network: Unroll) -> list[tuple[str, nn.Module]]:
     """The modules that compute, in the order they run."""
-    found = []
+    found: list[tuple[str, nn.Module]] = []
     for part in ("encode", "features", "readout", "output"):
         root = getattr(network, part)
         for name, module in root.named_modules() if root is not None else ():
-            whole = isinstance(module, (Neuron, Scan, SynapticLinear))
             path = f"{part}.{name}" if name else part
             inside = any(path.startswith(f"{outer}.") for outer, m in found if _is_whole(m))
-            if not inside and (whole or not list(module.children())):
+            if not inside and (_is_whole(module) or not list(module.children())):
                 found.append((path, module))
     return found
 
 
 def _is_whole(module: nn.Module) -> bool:
-    return isinstance(module, (Neuron, Scan, SynapticLinear))
+    return isinstance(module, (Neuron, Scan, nn.Linear, nn.Conv2d))
 
 
 def _measured(name: str, module: Neuron | Scan, steps: int) -> Injected:

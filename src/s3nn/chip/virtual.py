@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from math import ceil, exp, isinf
 
 import numpy as np
 import torch
-from torch import Tensor
-from torch.nn.functional import embedding_bag
 
-from s3nn.chip.interface import Chip, Events, Integers, Layer, Limits, Recording, check_layers
+from s3nn.chip.interface import Chip, Events, Layer, Limits, Recording, check_layers
+from s3nn.chip.membranes import Arrivals, Circuit, Membrane, Settings, decay, lost
 from s3nn.chip.pattern import Pattern
 from s3nn.errors import UsageError
 
@@ -95,12 +92,11 @@ class VirtualChip(Chip):
             )
         if not volts[0] < 0 < volts[1]:
             raise UsageError(f"the volts of a chip lie around 0, which is rest, got {volts}")
-        self.seed, self.noise, self.jitter = seed, noise, jitter
-        self.refractory, self.substeps, self.current = refractory, substeps, current
-        self.dtype = dtype
+        self.seed, self.jitter, self.dtype = seed, jitter, dtype
         self._limits = Limits(neurons, inputs, bits, FULL_SCALE, sample_bits, volts, STEPS)
+        self.settings = Settings(self._limits, noise, refractory, substeps, current)
         self.pattern = Pattern.drawn(seed, neurons, inputs, mismatch=mismatch, dead=dead)
-        self._circuits: tuple[_Circuit, ...] = ()
+        self._circuits: tuple[Circuit, ...] = ()
 
     @property
     def limits(self) -> Limits:
@@ -116,10 +112,10 @@ class VirtualChip(Chip):
         generator.manual_seed(int(torch.randint(2**62, ())) if seed is None else seed)
         arrivals = self._arrivals(spikes, steps, generator)
         membranes = [
-            _Membrane(circuit, self, steps, trials, arrivals, generator)
+            Membrane(circuit, self.settings, steps, trials, arrivals, generator)
             for circuit in self._circuits
         ]
-        for tick in range(steps * self.substeps):
+        for tick in range(steps * self.settings.substeps):
             for membrane in membranes:
                 source = membrane.circuit.source
                 membrane.tick(tick, None if source == 0 else membranes[source - 1].fired)
@@ -143,155 +139,35 @@ class VirtualChip(Chip):
                     f"a spike is sent to the {name} {int(values.max())}, the last one is {end - 1}"
                 )
 
-    def _arrivals(self, spikes: Events, steps: int, generator: torch.Generator) -> _Arrivals:
+    def _arrivals(self, spikes: Events, steps: int, generator: torch.Generator) -> Arrivals:
         """Incoming spikes, by the fine step they arrive in; those that come too late are lost."""
         time = torch.from_numpy(np.asarray(spikes.time, dtype=np.float64))
         if self.jitter:
             time = time + self.jitter * torch.randn(
                 time.shape, generator=generator, dtype=torch.float64
             )
-        tick = (time * self.substeps).round().clamp(min=0).long()
-        there = tick < steps * self.substeps
+        substeps = self.settings.substeps
+        tick = (time * substeps).round().clamp(min=0).long()
+        there = tick < steps * substeps
         trial, line = (
             torch.from_numpy(np.asarray(x, np.int64)) for x in (spikes.trial, spikes.line)
         )
-        return _Arrivals(tick[there], trial[there], line[there])
+        return Arrivals(tick[there], trial[there], line[there])
 
-    def _circuit(self, layer: Layer) -> _Circuit:
+    def _circuit(self, layer: Layer) -> Circuit:
         """A layer as its place on this chip makes it."""
         place = slice(layer.first, layer.first + len(layer.weights))
-        pattern, k = self.pattern, self.substeps
+        pattern, k = self.pattern, self.settings.substeps
         unit = FULL_SCALE / self._limits.largest_weight
         gains = pattern.gain[place, : layer.weights.shape[1]]
         weights = torch.from_numpy(layer.weights.astype(np.float64)) * unit * gains
         own = (pattern.theta, pattern.leak, pattern.reset, pattern.offset, pattern.channel_gain)
-        return _Circuit(
+        return Circuit(
             weights.to(self.dtype),
             layer.source,
             layer.spikes,
-            _decay(layer.tau_s, k, pattern.tau_s[place]).to(self.dtype),
-            _decay(layer.tau_m, k, pattern.tau_m[place]).to(self.dtype),
-            k * _lost(layer.tau_s, k) * _lost(layer.tau_m, k),
+            decay(layer.tau_s, k, pattern.tau_s[place]).to(self.dtype),
+            decay(layer.tau_m, k, pattern.tau_m[place]).to(self.dtype),
+            k * lost(layer.tau_s, k) * lost(layer.tau_m, k),
             *(values[place].to(self.dtype) for values in own),
         )
-
-
-def _decay(tau: float, substeps: int, factor: Tensor) -> Tensor:
-    """e^(-1 / (substeps tau factor)), 0 for tau = 0."""
-    return torch.zeros_like(factor) if tau == 0 else (-1 / (substeps * tau * factor)).exp()
-
-
-def _lost(tau: float, substeps: int) -> float:
-    """What leaks in a fine step, of what leaks in a whole one."""
-    if tau == 0:
-        return 1.0
-    return 1 / substeps if isinf(tau) else (1 - exp(-1 / (substeps * tau))) / (1 - exp(-1 / tau))
-
-
-@dataclass(frozen=True)
-class _Arrivals:
-    """Incoming spikes: the fine step, the trial and the line of each."""
-
-    tick: Tensor
-    trial: Tensor
-    line: Tensor
-
-    def weighted(self, weights: Tensor, ticks: int, trials: int) -> Tensor:
-        """What they bring through weights (n, m): (ticks, trials, n)."""
-        place = self.tick * trials + self.trial
-        place, order = place.sort(stable=True)
-        begins = torch.searchsorted(place, torch.arange(ticks * trials))
-        brought = embedding_bag(self.line[order], weights.T.contiguous(), begins, mode="sum")
-        return brought.view(ticks, trials, len(weights))
-
-
-@dataclass(frozen=True)
-class _Circuit:
-    """A configured layer: weights (n, m) in thresholds, everything else a number a neuron (n,)."""
-
-    weights: Tensor
-    source: int
-    spikes: bool
-    synaptic: Tensor
-    kept: Tensor
-    charge: float
-    theta: Tensor
-    leak: Tensor
-    reset: Tensor
-    offset: Tensor
-    channel_gain: Tensor
-
-
-class _Membrane:
-    """The state of a layer in all trials of a run, (trials, n), and what was recorded of it."""
-
-    def __init__(
-        self,
-        circuit: _Circuit,
-        chip: VirtualChip,
-        steps: int,
-        trials: int,
-        arrivals: _Arrivals,
-        generator: torch.Generator,
-    ) -> None:
-        self.circuit, self.chip, self.generator = circuit, chip, generator
-        n = len(circuit.weights)
-        self.held = ceil(chip.refractory * chip.substeps - 1e-9) if circuit.spikes else 0
-        self.kick = (chip.noise * (1 - circuit.kept**2).sqrt()) if chip.noise else None
-        self.v = circuit.leak.repeat(trials, 1)
-        if chip.noise:
-            self.v += chip.noise * torch.randn(
-                self.v.shape, generator=generator, dtype=self.v.dtype
-            )
-        self.current = torch.zeros_like(self.v)
-        self.wait = torch.zeros(self.v.shape, dtype=torch.int32)
-        self.fired, self.noise = torch.zeros_like(self.v), torch.empty_like(self.v)
-        self.record = [self.v.clone()]
-        self.spikes: list[tuple[int, Tensor]] = []
-        self.sent: Tensor | None = None
-        if circuit.source == 0:
-            self.sent = arrivals.weighted(circuit.weights, steps * chip.substeps, trials)
-
-    def tick(self, tick: int, spikes: Tensor | None) -> None:
-        """One fine step, with the spikes that the layer before fired in it (None: from outside)."""
-        circuit, chip = self.circuit, self.chip
-        self.current *= circuit.synaptic
-        if spikes is None:
-            assert self.sent is not None
-            self.current += self.sent[tick]
-        else:
-            self.current.addmm_(spikes, circuit.weights.T)
-        self.current.clamp_(-chip.current, chip.current)
-        self.v -= circuit.leak
-        self.v *= circuit.kept
-        self.v += circuit.leak
-        self.v.add_(self.current, alpha=circuit.charge)
-        if self.kick is not None:
-            self.v.addcmul_(self.noise.normal_(generator=self.generator), self.kick)
-        self.v.clamp_(*chip.limits.volts)
-        if circuit.spikes:
-            self._fire(tick)
-        if (tick + 1) % chip.substeps == 0:
-            self.record.append(self.v.clone())
-
-    def _fire(self, tick: int) -> None:
-        held = self.wait > 0
-        fires = (self.v > self.circuit.theta).logical_and_(~held)
-        self.v = torch.where(held.logical_or_(fires), self.circuit.reset, self.v)
-        self.wait.sub_(1).clamp_(min=0).masked_fill_(fires, self.held)
-        self.fired = fires.to(self.v.dtype)
-        self.spikes.append((tick, fires.nonzero()))
-
-    def events(self) -> Events:
-        """What was fired; its times are those of the fine steps."""
-        places = [np.zeros((0, 2), dtype=np.int64), *(fired.numpy() for _, fired in self.spikes)]
-        trial, line = np.concatenate(places).T
-        ticks = np.repeat([tick for tick, _ in self.spikes], [len(fired) for fired in places[1:]])
-        return Events(trial, line, ticks.astype(np.float64) / self.chip.substeps)
-
-    def codes(self) -> Integers:
-        """The samples as their channels tell them."""
-        limits = self.chip.limits
-        v = torch.stack(self.record).double() * self.circuit.channel_gain + self.circuit.offset
-        codes = ((v - limits.volts[0]) / limits.sample_step).round()
-        return codes.clamp_(0, 2**limits.sample_bits - 1).to(torch.int32).numpy()

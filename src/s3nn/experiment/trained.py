@@ -87,7 +87,8 @@ def open_run(folder: Path, chip: Chip | None = None) -> Trained:
     except (KeyError, TypeError) as error:
         raise RunFolderError(f"{folder}/run.json says nothing of its data ({error})") from error
     run = described.run
-    parts = {"mean": mean, "std": std, "gates": run.gates, "chip": run.chip}
-    network = build_model(run.model, shape, len(classes), **parts)
+    network = build_model(
+        run.model, shape, len(classes), mean=mean, std=std, gates=run.gates, chip=run.chip
+    )
     read_weights(folder, network)
     return Trained(run, network.eval(), shape, classes, mean, std, checksum)

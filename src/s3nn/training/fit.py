@@ -119,8 +119,9 @@ def untrained(run: Run, data: DataSet) -> nn.Module:
     L.seed_everything(run.seed, verbose=False)
     spec = data.spec
     classes, mean, std = len(spec.classes), spec.mean, spec.std
-    parts = {"mean": mean, "std": std, "gates": run.gates, "chip": run.chip}
-    return build_model(run.model, spec.shape, classes, **parts)
+    return build_model(
+        run.model, spec.shape, classes, mean=mean, std=std, gates=run.gates, chip=run.chip
+    )
 
 
 def data_description(data: DataSet) -> dict[str, Any]:

@@ -27,7 +27,7 @@ class Latency(Encoder):
 
         t(x) = floor(tau ln(x / (x - least)))
 
-    With ``side`` the image is scaled to so many pixels a side first, each a mean of those it covers.
+    With ``side`` the image is first scaled to so many pixels a side, means of those they cover.
 
     Sources: Liu et al., "SSTDP", Front. Neurosci. 15 (2021) 756876 (linear); Cramer et al.,
     "Surrogate gradients for analog neuromorphic computing", PNAS 119 (2022) (logarithmic).
