@@ -226,7 +226,7 @@ class Chip:
 
     seed: int | None = None
     """Which chip: its faults follow from this number; none: software."""
-    mismatch: float = 0.1
+    mismatch: float = 0.15
     """The scale of what differs from neuron to neuron and from synapse to synapse."""
     noise: float = 0.024
     """Standard deviation of a membrane's noise, in thresholds."""

@@ -58,7 +58,7 @@ class VirtualChip(Chip):
         self,
         seed: int = 0,
         *,
-        mismatch: float = 0.1,
+        mismatch: float = 0.15,
         noise: float = 0.024,
         jitter: float = 0.05,
         dead: float = 0.0,
