@@ -181,6 +181,17 @@ def budgets(tree: dict[str, Any]) -> str:
     return "\n".join([what, "", *lines])
 
 
+def on_chips(tree: dict[str, Any]) -> str:
+    """Test accuracy in software, on chips and with chips in the loop."""
+    names = ("ideal", "deployed", "in the loop", "moved")
+    lines = [f"| network | steps | {' | '.join(names)} |", "|---|---:" + "|---:" * len(names) + "|"]
+    for network in dict.fromkeys(row["network"] for row in tree["on_chips"]):
+        rows = {row["name"]: row for row in tree["on_chips"] if row["network"] == network}
+        cells = [units.accuracy_text(Measure(**rows[name]["accuracy"])) for name in names]
+        lines.append(f"| {network} | {rows['ideal']['steps']} | {' | '.join(cells)} |")
+    return "\n".join([f"{tree['what'][0].upper()}{tree['what'][1:]}.", "", *lines])
+
+
 # How the result of a study is written down, by a name that only its tree has at the top.
 TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "sweep": engines,
@@ -192,6 +203,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "few_labels": few_labels,
     "budgets": budgets,
     "exact": exact,
+    "on_chips": on_chips,
 }
 
 

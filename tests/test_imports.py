@@ -32,6 +32,7 @@ ORDER: tuple[str, ...] = (
         "gates",
         "rules",
         "models",
+        "chip",
         "graph",
         "lean",
         "_tracing",

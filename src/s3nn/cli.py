@@ -18,6 +18,7 @@ s3nn: spiking neural networks that run in one time step
   s3nn compare RECIPE          train it beside its full-precision, binary and multi-step twins
   s3nn compile RUN             a trained run as C, with what integers do to it
   s3nn bench RUN               its latency, beside the runtimes that run its ReLU twin
+  s3nn deploy RUN              its weights on analog chips, and trained with them in the loop
   s3nn eval RUN                accuracy (or PSNR) of a trained run on its test split
   s3nn predict RUN IMAGE...    classes of images
   s3nn energy RUN              operations and energy, layer by layer, under each price list

@@ -96,7 +96,9 @@ class Optim:
     """On synaptic weights only: thresholds, biases and batch-norm are left alone."""
     momentum: float = 0.9
     """Nesterov momentum of sgd."""
-    schedule: Literal["constant", "cosine", "one_cycle"] = "one_cycle"
+    schedule: Literal["constant", "cosine", "one_cycle", "exponential"] = "one_cycle"
+    decay: float = 0.97
+    """Factor on the learning rate an epoch, of the exponential schedule."""
     warmup: float = 0.2
     """The share of the steps in which the learning rate rises."""
     label_smoothing: float = 0.0
@@ -220,6 +222,38 @@ class Gates:
 
 
 @dataclass(frozen=True)
+class Chip:
+    """An analog chip that the network runs on, in training and in evaluation: see docs/chip.md."""
+
+    seed: int | None = None
+    """Which chip: its faults follow from this number; none: software."""
+    mismatch: float = 0.15
+    """The scale of what differs from neuron to neuron and from synapse to synapse."""
+    noise: float = 0.024
+    """Standard deviation of a membrane's noise, in thresholds."""
+    jitter: float = 0.05
+    """Standard deviation of the times of incoming spikes, in steps."""
+    dead: float = 0.0
+    """The share of neurons that never fire."""
+    bits: int = 6
+    """Of the magnitude of a weight."""
+    sample_bits: int = 8
+    """Of a sampled potential."""
+    refractory: float = 1.2
+    """The time a neuron is held after a spike, in steps."""
+    substeps: int = 4
+    """Finer time steps of the emulation in a step of the model."""
+    neurons: int = 256
+    """Neurons on the chip, of all layers together."""
+    inputs: int = 256
+    """The most inputs of a layer."""
+
+    @property
+    def there(self) -> bool:
+        return self.seed is not None
+
+
+@dataclass(frozen=True)
 class Run:
     """One training run, complete: the same Run and the same machine give the same weights."""
 
@@ -234,6 +268,7 @@ class Run:
     penalty: Penalty = field(default_factory=Penalty)
     budget: Budget = field(default_factory=Budget)
     gates: Gates = field(default_factory=Gates)
+    chip: Chip = field(default_factory=Chip)
     seed: int = 0
 
     def check(self) -> Run:
@@ -245,7 +280,8 @@ class Run:
                 bound = "> 0" if least is None else f"{least} or more"
                 raise UsageError(f"{name} must be {bound}, got {value}")
             if value is not None and most is not None and not value <= most:
-                raise UsageError(f"{name} is a share and must be below 1, got {value}")
+                bound = "is a share and must be below 1" if most <= 1 else f"must be at most {most}"
+                raise UsageError(f"{name} {bound}, got {value}")
         if self.data.shift and self.data.name.startswith("shards"):
             raise UsageError(
                 f"data.shift={self.data.shift} moves images in memory; those of {self.data.name} "
@@ -268,6 +304,11 @@ class Run:
             raise UsageError(
                 "fit.recompute and fit.truncate are about windows of time steps: say how many "
                 "steps are one, --fit.window 1"
+            )
+        if self.chip.there and (self.fit.window is not None or self.fit.step != "plain"):
+            raise UsageError(
+                "a chip runs all time steps at once and tells every layer's spikes: with "
+                f"--chip.seed {self.chip.seed}, drop --fit.window and take --fit.step plain"
             )
         if self.teacher.row is not None and self.teacher.folder is not None:
             raise UsageError("teacher.row and teacher.folder both name a teacher: give one")
@@ -312,6 +353,14 @@ _RANGES: dict[str, tuple[float | None, float | None]] = {
     **dict.fromkeys(("teacher.share",), (0, 1)),
     "budget.firing_rate": (None, _BELOW_1),
     "gates.target": (None, 1),
+    "optim.decay": (None, 1),
+    **dict.fromkeys(
+        ("chip.seed", "chip.mismatch", "chip.noise", "chip.jitter", "chip.refractory"), (0, None)
+    ),
+    **dict.fromkeys(("chip.substeps", "chip.neurons", "chip.inputs"), (1, None)),
+    "chip.bits": (1, 15),
+    "chip.sample_bits": (1, 24),
+    "chip.dead": (0, 1),
     "gates.weight": (0, None),
     **dict.fromkeys(("budget.spikes", "budget.energy_pj", "budget.latency_us"), (None, None)),
     "penalty.strength": (0, None),

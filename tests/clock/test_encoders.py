@@ -43,6 +43,16 @@ def test_logarithmic_latency(x: float, steps: int, tau: float) -> None:
         assert times == ([floor(exact)] if floor(exact) < steps else [])
 
 
+def test_latency_of_a_smaller_image() -> None:
+    x = torch.rand(3, 1, 4, 4).double()
+    small = x.unfold(2, 2, 2).unfold(3, 2, 2).mean((4, 5))
+    encoder = Latency(5, least=0.2, tau=2, side=2)
+    assert encoder.shape((1, 4, 4)) == (1, 2, 2)
+    assert torch.equal(encoder(x), Latency(5, least=0.2, tau=2)(small))
+    with pytest.raises(UsageError, match="side of 1 pixel or more, got 0"):
+        Latency(5, side=0)
+
+
 def test_rate_is_the_intensity_and_each_step_draws_anew() -> None:
     torch.manual_seed(0)
     pixels = torch.linspace(0, 1, 5).view(1, 1, 1, 5).expand(400, 2, 1, 5)

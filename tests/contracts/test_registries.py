@@ -31,7 +31,7 @@ SURROGATE_SPECS += ["masked(of=s3, target=silent)", "masked(of=s3, target=fired,
 SURROGATE_SPECS += ["masked(of=masked(of=arctan), p=0.3, target=fired)", "masked(p=0)"]
 SYNAPSE_SPECS = [*SYNAPSES.names(), "integer(bits=2)", "integer(bits=8)"]
 SYNAPSE_SPECS += ["mean_scaled(bits=2)", "mean_scaled(bits=8, per_channel=True)"]
-ENCODER_SPECS = [*ENCODERS.names(), "latency(least=0.2)", "latency(least=0.2, tau=2)"]
+ENCODER_SPECS = [*ENCODERS.names(), "latency(least=0.2)", "latency(least=0.2, tau=2, side=3)"]
 READOUT_SPECS = [*READOUTS.names(), "membrane(tau=4, take=max)", "membrane(take=mean)"]
 READOUT_SPECS += ["first_spike(threshold=0.5, scale=6)"]
 THRESHOLDS = [

@@ -9,7 +9,7 @@ import torch
 from torch.testing import assert_close
 
 from s3nn.errors import UsageError
-from s3nn.neurons import Cuba, Iaf, Lif
+from s3nn.neurons import Cuba, Iaf, Integrator, Lif
 
 
 def cuba_by_hand(x: list[float], tau_s: float, tau_m: float, reset: str) -> list[float]:
@@ -37,6 +37,14 @@ def test_cuba_is_a_loop_over_scalars(tau_s: float, tau_m: float, reset: str) -> 
 def test_cuba_of_a_synapse_that_forgets_at_once_is_lif() -> None:
     x = torch.randn(7, 30, 3, dtype=torch.float64) * 2
     assert torch.equal(Cuba(1.0, 3.0).double().run(x), Lif(3.0).double().run(x))
+
+
+def test_an_integrator_is_cuba_without_spikes() -> None:
+    x = torch.randn(9, 40, 2, dtype=torch.float64)
+    integrator = Integrator(3.0, 5.0).double()
+    cuba = Cuba(3.0, 5.0, reset="none").double()
+    assert torch.equal(integrator.run(x), cuba.potentials(x))
+    assert torch.equal(integrator.potentials(x), cuba.potentials(x))
 
 
 def test_an_exponential_decay_is_a_time_constant() -> None:

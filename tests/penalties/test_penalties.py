@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from s3nn.clock import unroll
+from s3nn.clock import Scan, unroll
 from s3nn.energy.watching import Watch
 from s3nn.errors import UnsupportedError, UsageError
 from s3nn.models import Mlp, Parts
 from s3nn.neurons import Fire, Lif
-from s3nn.penalties import L1, Hoyer, Penalty, Synaptic
+from s3nn.penalties import L1, Bursts, Hoyer, Penalty, Synaptic
 from s3nn.registry import PENALTIES
 
 SHAPE = (1, 8, 8)
@@ -67,8 +67,6 @@ def test_hoyer_sees_the_potential_of_every_step() -> None:
         z = (u / 0.8).clamp(0, 1)
         expected += float(z.sum() ** 2 / z.square().sum())
         v = u * (u <= 0.8)
-    from s3nn.clock import Scan
-
     found = omega(nn.Sequential(Scan(lif, 2)), Hoyer(), current.flatten(0, 1))
     assert found.item() == pytest.approx(expected, rel=1e-6)
 
@@ -84,7 +82,20 @@ def test_l1_is_blind_to_the_fan_out() -> None:
     assert omega(nn.Sequential(Fire()), L1(p=2), x).item() == fired / 2
 
 
+def test_bursts_cost_their_square() -> None:
+    """The authors' mean((sum over steps of s)^2), times the samples."""
+    torch.manual_seed(0)
+    current = torch.randn(5, 4, 7) * 2
+    lif = Lif(tau=2.0)
+    expected = 4 * lif.run(current).sum(0).square().mean()
+    found = omega(nn.Sequential(Scan(lif, 5)), Bursts(), current.flatten(0, 1))
+    assert found.item() == pytest.approx(expected.item(), rel=1e-6)
+    assert found.item() > 4
+
+
 def test_what_a_penalty_cannot_do() -> None:
+    with pytest.raises(UsageError, match="bursts penalty has no power p"):
+        Bursts(p=2)
     with pytest.raises(UsageError, match=r"must be 1 or more, got 0\.5"):
         Synaptic(p=0.5)
     with pytest.raises(UsageError, match="no power p"):

@@ -150,6 +150,18 @@ def test_schedules_rise_to_lr_and_end_where_they_say(schedule: str) -> None:
     assert rates[-1] == pytest.approx(0.5 if schedule == "constant" else 0.0, abs=5e-3)
 
 
+def test_an_exponential_schedule_decays_an_epoch() -> None:
+    optim = Optim(lr=0.5, schedule="exponential", decay=0.9, warmup=0.0)
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], 0.5)
+    scheduler = learner.make_schedule(optimizer, optim, steps=30, epochs=3)
+    rates = []
+    for _ in range(30):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    assert rates == pytest.approx([0.5] * 10 + [0.45] * 10 + [0.405] * 10)
+
+
 def _fail_at_step(monkeypatch: pytest.MonkeyPatch, number: int, error: Exception | None) -> None:
     """From training step ``number`` on, raise ``error``, or make the loss NaN if there is none."""
     real, calls = losses.cross_entropy, 0

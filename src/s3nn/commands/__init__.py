@@ -20,6 +20,7 @@ COMMANDS: dict[str, Command] = {
     "compare": _lazy("training", "compare"),
     "compile": _lazy("compiling", "compile_run"),
     "bench": _lazy("benching", "bench"),
+    "deploy": _lazy("deploying", "deploy"),
     "eval": _lazy("using", "evaluate"),
     "predict": _lazy("using", "predict"),
     "energy": _lazy("accounting", "energy"),

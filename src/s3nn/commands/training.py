@@ -8,13 +8,13 @@ from pathlib import Path
 
 from s3nn.commands.flags import parse
 from s3nn.commands.terminal import make_console
-from s3nn.config import Budget, Data, Fit, Gates, Model, Optim, Penalty, Run, Teacher
+from s3nn.config import Budget, Chip, Data, Fit, Gates, Model, Optim, Penalty, Run, Teacher
 from s3nn.errors import UsageError
 from s3nn.recipes import find_recipe
 from s3nn.report.schema import Result
 from s3nn.rows import DEFAULT_ROWS
 
-_SECTIONS = ("data", "model", "optim", "fit", "teacher", "penalty", "budget", "gates")
+_SECTIONS = ("data", "model", "optim", "fit", "teacher", "penalty", "budget", "gates", "chip")
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class TrainFlags:
     penalty: Penalty
     budget: Budget
     gates: Gates
+    chip: Chip
     task: str
     """What the network is asked (see `s3nn list tasks`), e.g. "denoising(sigma=25)"."""
     seed: int
@@ -49,6 +50,7 @@ class CompareFlags:
     penalty: Penalty
     budget: Budget
     gates: Gates
+    chip: Chip
     task: str
     """What the networks are asked (see `s3nn list tasks`)."""
     rows: tuple[str, ...] = DEFAULT_ROWS

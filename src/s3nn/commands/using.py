@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
 from s3nn.commands.flags import parse
+from s3nn.config import Chip
 from s3nn.errors import UsageError
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ class EvalFlags:
     """Of a hidden layer's weights in compiled form."""
     threads: int = 1
     """That the compiled network runs on."""
+    chip: Chip = field(default_factory=Chip)
+    """The chip that the weights are put on (default: what the run was trained on)."""
 
 
 @dataclass(frozen=True)
@@ -53,14 +56,17 @@ def evaluate(words: list[str]) -> None:
     flags = parse(EvalFlags, "eval", words)
     from s3nn.experiment.trained import open_run
 
-    trained = open_run(flags.run)
+    if flags.chip.there and flags.compiled:
+        raise UsageError("--compiled and --chip.seed are two machines: give one of them")
+    trained = open_run(flags.run, flags.chip if flags.chip.there else None)
     split = getattr(trained.data(), flags.split)
     if flags.compiled:
         program = compile_trained(trained, flags.bits, flags.threads)
         right = int((program(split.images.numpy()).argmax(1) == split.labels.numpy()).sum())
         score, how = right / len(split), f", compiled with {flags.bits} bits"
     else:
-        score, how = trained.score(split), ""
+        score, chip = trained.score(split), trained.run.chip
+        how = f", on chip {chip.seed}" if chip.there else ""
     print(f"{trained.task.said(score)} of {len(split)} {flags.split} images{how}")
 
 

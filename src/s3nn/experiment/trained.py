@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from s3nn.config import Run
+from s3nn.config import Chip, Run
 from s3nn.data import Batches, DataSet, Split, few_labels, load
 from s3nn.data.base import Shape
 from s3nn.data.batches import normalise
@@ -98,16 +98,23 @@ def load_data(run: Run) -> DataSet:
     return data if asked.labels is None else few_labels(data, asked.labels, run.seed)
 
 
-def open_run(folder: Path) -> Trained:
-    """The trained network of a run folder, in eval mode; a damaged folder is an error."""
+def open_run(folder: Path, chip: Chip | None = None) -> Trained:
+    """The trained network of a run folder, in eval mode; a damaged folder is an error.
+
+    ``chip``, where it is given, is what the weights are put on, whatever they were trained on.
+    """
     described = describe(folder)
+    if chip is not None:
+        described = replace(described, run=replace(described.run, chip=chip).check())
     data = described.data
     try:
         shape, classes = tuple(data["shape"]), tuple(data["classes"])
         mean, std, checksum = tuple(data["mean"]), tuple(data["std"]), str(data["checksum"])
     except (KeyError, TypeError) as error:
         raise RunFolderError(f"{folder}/run.json says nothing of its data ({error})") from error
-    model, gates = described.run.model, described.run.gates
-    network = build_model(model, shape, len(classes), mean=mean, std=std, gates=gates)
+    run = described.run
+    network = build_model(
+        run.model, shape, len(classes), mean=mean, std=std, gates=run.gates, chip=run.chip
+    )
     read_weights(folder, network)
-    return Trained(described.run, network.eval(), shape, classes, mean, std, checksum)
+    return Trained(run, network.eval(), shape, classes, mean, std, checksum)

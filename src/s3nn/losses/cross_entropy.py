@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from s3nn.errors import UsageError
 from s3nn.losses.base import Loss
 
 __all__ = ["CrossEntropy"]
@@ -14,7 +15,9 @@ __all__ = ["CrossEntropy"]
 
 @dataclass(frozen=True)
 class CrossEntropy(Loss):
-    """-log softmax(answer)[label], the mean over the batch.
+    """-log softmax(scale answer)[label], the mean over the batch.
+
+    A scale above 1 sharpens answers that are bounded, as membrane potentials are.
 
     >>> import torch
     >>> answer = torch.zeros(2, 4)
@@ -22,7 +25,13 @@ class CrossEntropy(Loss):
     4.0
     """
 
+    scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not self.scale > 0:
+            raise UsageError(f"cross_entropy needs scale > 0, got {self.scale}")
+
     def __call__(
         self, outputs: Tensor, answer: Tensor, labels: Tensor, smoothing: float = 0.0
     ) -> Tensor:
-        return cross_entropy(answer, labels, label_smoothing=smoothing)
+        return cross_entropy(self.scale * answer, labels, label_smoothing=smoothing)

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from torch import nn
 
+from s3nn.chip import VirtualChip, on_chip
 from s3nn.clock import Encoder, make_readout, unroll
-from s3nn.config import Gates, Model
+from s3nn.config import Chip, Gates, Model
 from s3nn.errors import UsageError
 from s3nn.gates import gated, ungated_name
 from s3nn.models import Parts
@@ -24,8 +25,11 @@ def build_model(
     mean: Sequence[float] = (0.0,),
     std: Sequence[float] = (1.0,),
     gates: Gates | None = None,
+    chip: Chip | None = None,
 ) -> nn.Module:
     """The network that ``model`` and ``gates`` describe, for images (C, H, W) of some classes.
+
+    Where there is a ``chip``, the network's values are those of its emulation.
 
     ``mean`` and ``std`` are what the images are normalised by, one number a channel: encoders that
     speak of intensities undo it.
@@ -47,11 +51,15 @@ def build_model(
     over_time = make_readout(model.readout, model.steps)
     output = None if model.output is None else make_neuron(model.output, classes)
     trivial = encoder.constant and over_time.trivial_at_one_step and output is None
-    if model.steps == 1 and trivial:
-        return network
-    network = unroll(network, model.steps, encoder, over_time, output)
-    network.input_shape = input_shape  # type: ignore[assignment]
-    return network
+    if not (model.steps == 1 and trivial):
+        network = unroll(network, model.steps, encoder, over_time, output)
+        network.input_shape = input_shape  # type: ignore[assignment]
+    return network if chip is None or chip.seed is None else on_chip(network, virtual(chip))
+
+
+def virtual(chip: Chip) -> VirtualChip:
+    """The emulation that the section ``chip`` of a run describes."""
+    return VirtualChip(**vars(chip))
 
 
 def start_at(network: nn.Module, teacher: nn.Module) -> None:

@@ -124,7 +124,9 @@ def untrained(run: Run, data: DataSet) -> nn.Module:
     L.seed_everything(run.seed, verbose=False)
     spec = data.spec
     classes, mean, std = len(spec.classes), spec.mean, spec.std
-    return build_model(run.model, spec.shape, classes, mean=mean, std=std, gates=run.gates)
+    return build_model(
+        run.model, spec.shape, classes, mean=mean, std=std, gates=run.gates, chip=run.chip
+    )
 
 
 def data_description(data: DataSet) -> dict[str, Any]:

@@ -188,7 +188,8 @@ class Learner(L.LightningModule):
             optimizer = torch.optim.SGD(
                 groups, lr=optim.lr, momentum=optim.momentum, nesterov=optim.momentum > 0
             )
-        scheduler = make_schedule(optimizer, optim, int(self.trainer.estimated_stepping_batches))
+        steps = int(self.trainer.estimated_stepping_batches)
+        scheduler = make_schedule(optimizer, optim, steps, self.run.fit.epochs)
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
@@ -201,13 +202,14 @@ def _plain(name: str) -> str:
 
 
 def make_schedule(
-    optimizer: torch.optim.Optimizer, optim: Optim, steps: int
+    optimizer: torch.optim.Optimizer, optim: Optim, steps: int, epochs: int = 1
 ) -> torch.optim.lr_scheduler.LRScheduler:
-    """The learning rate over all ``steps`` of a run.
+    """The learning rate over all ``steps`` of a run of ``epochs``.
 
-    constant   a linear rise over the warm-up share, then optim.lr
-    cosine     the rise, then a half cosine to zero
-    one_cycle  torch's OneCycleLR: a cosine rise from lr/25, then a cosine fall, momentum against it
+    constant     a linear rise over the warm-up share, then optim.lr
+    cosine       the rise, then a half cosine to zero
+    exponential  the rise, then a factor of optim.decay an epoch
+    one_cycle    torch's OneCycleLR: a cosine rise from lr/25, then a cosine fall, momentum against
     """
     schedulers = torch.optim.lr_scheduler
     rise = int(optim.warmup * steps)
@@ -218,6 +220,9 @@ def make_schedule(
     rest: torch.optim.lr_scheduler.LRScheduler
     if optim.schedule == "cosine":
         rest = schedulers.CosineAnnealingLR(optimizer, T_max=max(1, steps - rise))
+    elif optim.schedule == "exponential":
+        per_epoch = max(1, steps // epochs)
+        rest = schedulers.StepLR(optimizer, step_size=per_epoch, gamma=optim.decay)
     else:
         rest = schedulers.ConstantLR(optimizer, factor=1.0)
     if rise == 0:

@@ -6,8 +6,9 @@ from math import inf
 
 import torch
 from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d
 
-from s3nn.clock.encoders.base import Encoder
+from s3nn.clock.encoders.base import Encoder, Shape
 from s3nn.errors import UsageError
 from s3nn.graph.ir import Edge
 
@@ -26,6 +27,8 @@ class Latency(Encoder):
 
         t(x) = floor(tau ln(x / (x - least)))
 
+    With ``side`` the image is first scaled to so many pixels a side, means of those they cover.
+
     Sources: Liu et al., "SSTDP", Front. Neurosci. 15 (2021) 756876 (linear); Cramer et al.,
     "Surrogate gradients for analog neuromorphic computing", PNAS 119 (2022) (logarithmic).
 
@@ -41,6 +44,7 @@ class Latency(Encoder):
         steps: int,
         least: float = 0.0,
         tau: float = 0.0,
+        side: int | None = None,
         mean: tuple[float, ...] = (0.0,),
         std: tuple[float, ...] = (1.0,),
     ) -> None:
@@ -52,7 +56,12 @@ class Latency(Encoder):
                 f"latency needs tau > 0 steps with least > 0 (logarithmic), or tau=0 (linear), "
                 f"got tau={tau}, least={least}"
             )
-        self.least, self.tau = least, tau
+        if side is not None and side < 1:
+            raise UsageError(f"latency needs a side of 1 pixel or more, got {side}")
+        self.least, self.tau, self.side = least, tau, side
+
+    def shape(self, image: Shape) -> Shape:
+        return image if self.side is None else (image[0], self.side, self.side)
 
     def times(self, x: Tensor) -> Tensor:
         """The step at which each pixel of intensity ``x`` spikes; inf where it does not."""
@@ -64,7 +73,10 @@ class Latency(Encoder):
         return times.masked_fill(x <= self.least, inf)
 
     def forward(self, x: Tensor) -> Tensor:
-        times = self.times(self.intensity(x).float())
+        shown = self.intensity(x).float()
+        if self.side is not None:
+            shown = adaptive_avg_pool2d(shown, self.side)
+        times = self.times(shown)
         ticks = torch.arange(self.steps, device=x.device).view(-1, *[1] * x.ndim)
         return (times == ticks).to(x.dtype).flatten(0, 1)
 

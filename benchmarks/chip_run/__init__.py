@@ -1,0 +1,1 @@
+"""What benchmarks/chip.py is made of."""
