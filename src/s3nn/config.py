@@ -20,6 +20,7 @@ from s3nn.registry import (
     NEURONS,
     PENALTIES,
     READOUTS,
+    RULES,
     SYNAPSES,
     TASKS,
     Spec,
@@ -110,6 +111,8 @@ class Optim:
     """Decay of a moving average of the weights, which is what is validated and kept; 0: none."""
     loss: str = "cross_entropy"
     """What the outputs are held against (see `s3nn list losses`), e.g. "tet(share=0.05)"."""
+    rule: str = "backprop"
+    """Where the gradients of hidden layers come from (see `s3nn list rules`), e.g. "brp"."""
     sharpen: float = 1.0
     """Factor on the slope of the surrogate, reached linearly at the last epoch."""
 
@@ -378,6 +381,7 @@ def _parts_exist(task: str, model: Model, optim: Optim) -> None:
         (ENCODERS, model.encoder),
         (READOUTS, model.readout),
         (LOSSES, optim.loss),
+        (RULES, optim.rule),
         *([] if model.output is None else [(NEURONS, model.output)]),
     ):
         name = Spec.parse(spec).name

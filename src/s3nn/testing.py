@@ -26,9 +26,11 @@ from s3nn._checks import (
     normal,
     seeded,
 )
-from s3nn.clock import Encoder, Readout, Scan
+from s3nn.clock import Encoder, Readout, Scan, Unroll, unroll
 from s3nn.graph.ir import Edge
+from s3nn.models import Cnn7, Parts
 from s3nn.neurons import Neuron, SteppedNeuron, TemporalNeuron
+from s3nn.rules import Rule
 from s3nn.surrogates import Surrogate
 from s3nn.synapses import Synapse, SynapticConv2d, SynapticLinear
 
@@ -37,6 +39,7 @@ __all__ = [
     "check_model",
     "check_neuron",
     "check_readout",
+    "check_rule",
     "check_surrogate",
     "check_synapse",
 ]
@@ -170,6 +173,27 @@ def check_readout(make: Callable[[int], Readout], steps: int = 4) -> None:
             assert_close(one(outputs[:1]), outputs[0], msg=named(f"{kind} is trivial at one step"))
 
 
+def check_rule(make: Callable[[], Rule]) -> None:
+    """Hold the rule ``make()`` to its contract, with one step of fire and three of lif, in float64.
+
+    What it holds follows from the seed and from nothing else; attached to a network, it changes
+    neither outputs nor the value of the loss; every parameter that it trains gets a finite
+    gradient, the read-out among them, and weights that it does not train stay as they are;
+    evaluation is left alone; and it leaves no trace on the network once it is taken off.
+
+    >>> from s3nn.rules import Brp
+    >>> check_rule(Brp)
+    """
+    for neuron, steps in (("fire", 1), ("lif", 3)):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            network = unroll(Cnn7((1, 8, 8), 10, Parts(neuron), width=0.0625), steps).double()
+        _check_seeded(make, network)
+        rule = make()
+        rule.prepare(network, (1, 8, 8), 10, 0)
+        _check_credit(rule.double(), network)
+
+
 def check_model(
     make: Callable[[float], nn.Module], *, classes: int = 10, width: float = 0.125
 ) -> None:
@@ -204,6 +228,59 @@ def check_model(
         alone = torch.cat([model(sample[None]) for sample in batch])
         assert_close(alone, logits, msg=named("a sample's logits do not depend on the others"))
         _check_round_trip(model, fresh.eval(), batch)
+
+
+def _check_seeded(make: Callable[[], Rule], network: nn.Module) -> None:
+    rules = [make(), make(), make()]
+    for rule, seed, noise in zip(rules, (0, 0, 1), (1, 2, 3), strict=True):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(noise)
+            rule.prepare(network, (1, 8, 8), 10, seed)
+    held, same, other = (rule.state_dict() for rule in rules)
+    kind = type(rules[0]).__name__
+    assert_close(same, held, rtol=0, atol=0, msg=named(f"the seed decides what {kind} holds"))
+    for name, value in held.items():
+        hold(not torch.equal(value, other[name]), f"{kind}: another seed draws another {name}")
+
+
+def _check_credit(rule: Rule, network: nn.Module) -> None:
+    kind, x, y = type(rule).__name__, normal((6, 1, 8, 8), 13, torch.float64), torch.arange(6)
+
+    def answered() -> tuple[Tensor, Tensor]:
+        if isinstance(network, Unroll):
+            outputs = network.each_step(x)
+            return network.over_time(outputs), outputs
+        outputs = network(x).unsqueeze(0)
+        return outputs[0], outputs
+
+    parameters = dict(network.named_parameters())
+    before, trained = copy.deepcopy(network.state_dict()), [*parameters]
+    hooks = [(len(m._forward_hooks), len(vars(m))) for m in network.modules()]
+    plain = answered()[0]
+    evaluated = network.eval()(x)
+    with rule.attached(network):
+        told = network(x)
+        hold(torch.equal(told, evaluated), f"{kind} leaves evaluation alone")
+        network.train()
+        answer, outputs = answered()
+        hold(torch.equal(answer, plain), f"{kind} changes no output")
+        loss = nn.functional.cross_entropy(answer, y)
+        credit = rule.credit(loss, outputs, answer, nn.functional.one_hot(y, 10))
+        hold(torch.equal(credit, loss), f"{kind} keeps the value of the loss: {credit}, {loss}")
+        credit.backward()
+        trained = [name for name, p in parameters.items() if p.requires_grad]
+    for name, parameter in parameters.items():
+        grad, parameter.grad = parameter.grad, None
+        reached = grad is not None and bool(grad.isfinite().all()) and bool(grad.any())
+        hold(reached == (name in trained), f"{kind}: the gradient of {name} is {grad}")
+        hold(parameter.requires_grad, f"{kind} lets go of {name}")
+    hold("readout.weight" in trained, f"{kind} trains the read-out, got {trained}")
+    left = [(len(m._forward_hooks), len(vars(m))) for m in network.modules()]
+    hold(left == hooks, f"{kind} leaves no trace on the network")
+    after = network.state_dict()
+    hold(after.keys() == before.keys(), f"{kind} adds nothing to the network")
+    for name in parameters:
+        hold(torch.equal(after[name], before[name]), f"{kind} alone moves no weight, {name}")
 
 
 def _check_layer_of_neurons(neuron: Neuron, current: Tensor, other: Tensor) -> None:

@@ -12,13 +12,15 @@ from torch import nn
 from s3nn.clock import make_readout, unroll
 from s3nn.models import Parts
 from s3nn.neurons import PairedNeuron, TemporalNeuron, make_neuron
-from s3nn.registry import ENCODERS, MODELS, NEURONS, READOUTS, SURROGATES, SYNAPSES
+from s3nn.registry import ENCODERS, MODELS, NEURONS, READOUTS, RULES, SURROGATES, SYNAPSES
+from s3nn.rules import make_rule
 from s3nn.surrogates import make_surrogate
 from s3nn.testing import (
     check_encoder,
     check_model,
     check_neuron,
     check_readout,
+    check_rule,
     check_surrogate,
     check_synapse,
 )
@@ -34,6 +36,8 @@ SYNAPSE_SPECS += ["mean_scaled(bits=2)", "mean_scaled(bits=8, per_channel=True)"
 ENCODER_SPECS = [*ENCODERS.names(), "latency(least=0.2)", "latency(least=0.2, tau=2, side=3)"]
 READOUT_SPECS = [*READOUTS.names(), "membrane(tau=4, take=max)", "membrane(take=mean)"]
 READOUT_SPECS += ["first_spike(threshold=0.5, scale=6)"]
+RULE_SPECS = [*RULES.names(), "brp(form=target, scale=2)"]
+RULE_SPECS += [f"direct_feedback_alignment(error={error})" for error in ("softmax", "sign")]
 THRESHOLDS = [
     {"threshold": 0.5, "learn": learn, "per_channel": per_channel}
     for learn, per_channel in product((False, True), (False, True))
@@ -85,6 +89,11 @@ def test_encoder(spec: str) -> None:
 @pytest.mark.parametrize("spec", READOUT_SPECS)
 def test_readout(spec: str) -> None:
     check_readout(lambda steps: make_readout(spec, steps))
+
+
+@pytest.mark.parametrize("spec", RULE_SPECS)
+def test_rule(spec: str) -> None:
+    check_rule(lambda: make_rule(spec))
 
 
 def make_model(name: str, parts: Parts, width: float) -> nn.Module:

@@ -9,6 +9,16 @@ from s3nn.graph.ir import Edge
 from s3nn.neurons.base import Neuron
 
 
+def neuron_layers(network: nn.Module) -> list[tuple[str, Neuron | Scan]]:
+    """The layers of neurons, by name; those that go through time are found as their ``Scan``."""
+    scans = {name for name, module in network.named_modules() if isinstance(module, Scan)}
+    return [
+        (name, module)
+        for name, module in network.named_modules()
+        if isinstance(module, (Neuron, Scan)) and name.rpartition(".")[0] not in scans
+    ]
+
+
 def binary_layers(network: nn.Module, emits: Edge | None = None) -> list[tuple[str, Neuron | Scan]]:
     """The layers whose outputs take two values, by name; those that declare ``emits``, if given.
 
@@ -18,12 +28,8 @@ def binary_layers(network: nn.Module, emits: Edge | None = None) -> list[tuple[s
     >>> [name for name, layer in binary_layers(Mlp((1, 8, 8), 10), Edge.SPIKE)]
     ['features.0', 'features.2']
     """
-    scans = {name for name, module in network.named_modules() if isinstance(module, Scan)}
     return [
-        (name, module)
-        for name, module in network.named_modules()
-        if isinstance(module, (Neuron, Scan))
-        and name.rpartition(".")[0] not in scans
-        and module.emits.binary
-        and emits in (None, module.emits)
+        (name, layer)
+        for name, layer in neuron_layers(network)
+        if layer.emits.binary and emits in (None, layer.emits)
     ]

@@ -12,6 +12,7 @@ from s3nn.registry import (
     PENALTIES,
     READOUTS,
     RECIPES,
+    RULES,
     SURROGATES,
     SYNAPSES,
     TASKS,
@@ -29,6 +30,7 @@ KINDS: dict[str, Registry] = {
     "encoders": ENCODERS,
     "readouts": READOUTS,
     "losses": LOSSES,
+    "rules": RULES,
     "penalties": PENALTIES,
     "data": DATA_SETS,
 }

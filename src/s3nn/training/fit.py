@@ -31,6 +31,7 @@ from s3nn.errors import RunFolderError, UsageError
 from s3nn.lean import lean
 from s3nn.neurons import TemporalNeuron
 from s3nn.registry import LOSSES
+from s3nn.rules import Rule
 from s3nn.tasks import Posed, Task
 from s3nn.training import folder as files
 from s3nn.training.asked import task_of
@@ -50,6 +51,7 @@ from s3nn.training.memory import keep_freed_memory
 from s3nn.training.processes import Processes
 from s3nn.training.progress import progress_callback
 from s3nn.training.restraint import Restraint, restraint_of
+from s3nn.training.ruling import intensities, rule_of
 from s3nn.versions import versions
 
 _PRECISION: dict[str, Literal["32-true", "bf16-mixed", "16-mixed"]] = {
@@ -94,6 +96,7 @@ def fit(
         files.read_weights(folder, network)
         return Fitted(network, read_history(folder))
     restraint = restraint_of(run, network, tuple(data.spec.shape), spending)
+    rule = rule_of(run, network, tuple(data.spec.shape), len(data.spec.classes))
     processes = Processes.here()
     if processes.rank == 0 and not begun:
         folder.mkdir(parents=True, exist_ok=True)
@@ -101,7 +104,7 @@ def fit(
     if progress and processes.rank == 0:
         _say_if_vacuous(run, network)
     with _quiet_lightning():
-        _train(run, folder, data, network, teacher, restraint, history, processes, progress)
+        _train(run, folder, data, network, teacher, restraint, rule, history, processes, progress)
     if progress and processes.rank == 0:
         _say_if_over(run, history.lines)
     best = torch.load(folder / BEST, map_location="cpu", weights_only=True)["state_dict"]
@@ -160,6 +163,7 @@ def _train(
     network: nn.Module,
     teacher: nn.Module | None,
     restraint: Restraint | None,
+    rule: Rule,
     history: History,
     processes: Processes,
     progress: bool,
@@ -174,7 +178,7 @@ def _train(
         start_at(network, teacher)
     task = asked(run, data)
     loader = Loader(*batches(run, data, task, processes))
-    learner = Learner(network, run, task=task, teacher=teacher, restraint=restraint)
+    learner = Learner(network, run, task=task, teacher=teacher, restraint=restraint, rule=rule)
     callbacks: list[Callback] = [history, *checkpoints(folder)]
     if run.fit.patience is not None:
         callbacks.append(EarlyStopping(SCORE, mode="max", patience=run.fit.patience))
@@ -205,8 +209,11 @@ def _train(
         default_root_dir=folder,
     )
     last = folder / LAST
+    if not last.is_file():
+        rule.pretrain(network, intensities(run, data), run.seed)
+    held = restraint.attached() if restraint else nullcontext()
     try:
-        with _step(run.fit.step, network), restraint.attached() if restraint else nullcontext():
+        with _step(run.fit.step, network), held, rule.attached(network):
             trainer.fit(learner, loader, ckpt_path=str(last) if last.is_file() else None)
     except SystemExit:  # what Lightning makes of an interrupt
         if not trainer.interrupted:

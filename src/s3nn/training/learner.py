@@ -7,6 +7,7 @@ from typing import Any
 import lightning as L
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import one_hot
 from torchmetrics import MeanMetric
 
 from s3nn.clock import Unroll
@@ -15,6 +16,8 @@ from s3nn.errors import TrainingError
 from s3nn.gates import MaskLoss
 from s3nn.losses import Loss
 from s3nn.registry import LOSSES
+from s3nn.rules import Rule
+from s3nn.rules.backprop import Backprop
 from s3nn.tasks import Task
 from s3nn.training.augment import cutout, mixup
 from s3nn.training.distillation import distillation
@@ -30,7 +33,8 @@ class Learner(L.LightningModule):
     Batches are as the task poses them: what is shown, (N, C, H, W), and what is wanted, which are
     labels (N,) for logits (N, classes), or images.
     ``teacher`` (in eval mode, never trained) is distilled from where the run says so;
-    ``restraint`` holds the network's spikes back, where it is attached.
+    ``restraint`` holds the network's spikes back, and ``rule`` says where gradients come from,
+    where they are attached.
     """
 
     def __init__(
@@ -41,11 +45,13 @@ class Learner(L.LightningModule):
         task: Task,
         teacher: nn.Module | None = None,
         restraint: Restraint | None = None,
+        rule: Rule | None = None,
     ) -> None:
         super().__init__()
         self.network = network
         self.run = run
         self.task, self.score = task, task.metric()
+        self.rule = rule or Backprop()
         self.loss: Loss = LOSSES.build(run.optim.loss)
         self._teacher = (teacher,)  # in a tuple: no parameters of ours
         self.restraint = restraint
@@ -93,7 +99,7 @@ class Learner(L.LightningModule):
         bound = self.run.optim.bound
         if bound is not None:
             for name, parameter in self.network.named_parameters():
-                if _plain(name) in self._synaptic:
+                if _plain(name) in self._synaptic and parameter.requires_grad:
                     parameter.clamp_(-bound, bound)
 
     def _restrained(self, x: Tensor, labels: list[tuple[float, Tensor]]) -> Tensor:
@@ -114,17 +120,21 @@ class Learner(L.LightningModule):
             [share * self.loss(steps, logits, y, smoothing) for share, y in labels]
         ).sum()
         (teacher,) = self._teacher
-        if teacher is None or how.share == 0:
+        if teacher is not None and how.share > 0:
+            with torch.no_grad():
+                taught = teacher(x).float()
+            follows = distillation(logits, taught, how.temperature)
+            loss = (1 - how.share) * loss + how.share * follows
+        if not self.rule.of_classes:
             return loss
-        with torch.no_grad():
-            taught = teacher(x).float()
-        return (1 - how.share) * loss + how.share * distillation(logits, taught, how.temperature)
+        reward = sum(share * one_hot(y, logits.shape[1]) for share, y in labels)
+        return self.rule.credit(loss, steps, logits, torch.as_tensor(reward))
 
     def _answers(self, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """The answers, (N, classes) or images, and the outputs of every step, (T, N, ...)."""
         if not isinstance(self.network, Unroll):
-            logits = self.network(x).float()
-            return logits, logits.unsqueeze(0)
+            steps = self.network(x).float().unsqueeze(0)
+            return steps[0], steps  # in this order: a rule may ask for the gradient of the steps
         steps = self.network.each_step(x).float()
         self.network.over_time.learn(steps.detach(), labels)
         return self.network.over_time(steps), steps
