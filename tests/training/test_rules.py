@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,9 +15,10 @@ from s3nn.config import Budget, Data, Fit, Gates, Model, Optim, Penalty, Run
 from s3nn.data import load
 from s3nn.errors import UsageError
 from s3nn.losses.cross_entropy import CrossEntropy
+from s3nn.rules import Stdp
 from s3nn.training.callbacks import LAST
 from s3nn.training.fit import fit, untrained
-from s3nn.training.ruling import rule_of
+from s3nn.training.ruling import intensities, rule_of
 
 DIGITS = load("digits")
 QUICK = Run(
@@ -51,16 +53,10 @@ def test_the_last_layer_leaves_hidden_weights_untouched(tmp_path: Path) -> None:
     assert all(p.requires_grad for p in fitted.network.parameters())
 
 
-@pytest.mark.parametrize("rule", TAUGHT)
-def test_a_break_changes_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rule: str
-) -> None:
-    """Weights follow from the seed, and the matrices are held in the checkpoint."""
-    run = ruled(rule)
-    fit(run, tmp_path / "whole", DIGITS, progress=False)
+def fail_in_the_second_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
     calls, plain = 0, CrossEntropy.__call__
 
-    def failing(self: CrossEntropy, *args: Tensor) -> Tensor:
+    def failing(self: CrossEntropy, *args: Any) -> Tensor:
         nonlocal calls
         calls += 1
         if calls == 50:  # two a step: parts of a mixed image
@@ -68,6 +64,16 @@ def test_a_break_changes_nothing(
         return plain(self, *args)
 
     monkeypatch.setattr(CrossEntropy, "__call__", failing)
+
+
+@pytest.mark.parametrize("rule", TAUGHT)
+def test_a_break_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rule: str
+) -> None:
+    """Weights follow from the seed, and the matrices are held in the checkpoint."""
+    run = ruled(rule)
+    fit(run, tmp_path / "whole", DIGITS, progress=False)
+    fail_in_the_second_epoch(monkeypatch)
     with pytest.raises(RuntimeError, match="went away"):
         fit(run, tmp_path / "broken", DIGITS, progress=False)
     held = torch.load(tmp_path / "broken" / LAST, weights_only=True)["state_dict"]
@@ -81,6 +87,35 @@ def test_a_break_changes_nothing(
     assert all(torch.equal(whole[key], broken[key]) for key in whole)
     first = untrained(run, DIGITS).state_dict()["encode.1.0.weight"]
     assert not torch.equal(whole["encode.1.0.weight"], first)
+
+
+def test_stdp_trains_the_first_layer_once_and_freezes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = ruled("stdp(images=128)")
+    first = "encode.1.0.weight"
+    fit(run, tmp_path / "whole", DIGITS, progress=False)
+    whole = weights(tmp_path / "whole")
+    network = untrained(run, DIGITS)
+    drawn = network.state_dict()[first].clone()
+    rule = rule_of(run, network, (1, 8, 8), 10)
+    rule.pretrain(network, intensities(run, DIGITS), run.seed)
+    assert torch.equal(whole[first], network.state_dict()[first])
+    assert not torch.equal(whole[first], drawn)
+    assert torch.equal(whole["encode.1.1.weight"], torch.ones(40))
+    assert not torch.equal(
+        whole["features.1.0.weight"], network.state_dict()["features.1.0.weight"]
+    )
+    fit(ruled("stdp(images=0)"), tmp_path / "random", DIGITS, progress=False)
+    assert torch.equal(weights(tmp_path / "random")[first], drawn)
+    fail_in_the_second_epoch(monkeypatch)
+    with pytest.raises(RuntimeError, match="went away"):
+        fit(run, tmp_path / "broken", DIGITS, progress=False)
+    monkeypatch.undo()
+    monkeypatch.setattr(Stdp, "pretrain", lambda *given: pytest.fail("it has learned already"))
+    fit(run, tmp_path / "broken", DIGITS, progress=False)
+    broken = weights(tmp_path / "broken")
+    assert all(torch.equal(whole[key], broken[key]) for key in whole)
 
 
 @pytest.mark.parametrize("rule", TAUGHT)

@@ -1,0 +1,1 @@
+"""What benchmarks/brp.py is made of."""
