@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[1]
 SMALL = ["--width", "0.05", "--shape", "1", "8", "8", "--batch", "4", "--rounds", "1"]
 
@@ -179,3 +181,26 @@ def test_analog_chips(tmp_path: Path) -> None:
     assert usual["deployed"] == tree["sweeps"][2]["deployed"]  # six bits are as usual
     for name in ("accuracy.svg", "sweeps.svg", "README.md"):
         assert (tmp_path / "out" / name).is_file()
+
+
+def test_rules_beside_back_propagation(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    command = [sys.executable, str(ROOT / "benchmarks" / "brp.py"), "--recipe", "digits_mlp"]
+    command += ["--epochs", "1", "--width", "0.05", "--images", "128", "--seeds", "1"]
+    command += ["--no-progress"]
+    command += ["--out", str(out), "--runs", str(tmp_path / "runs")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode in (0, 1), done.stderr  # 1: a claim that does not hold at this size
+    tree = json.loads((out / "result.json").read_text("utf-8"))
+    accuracy = {row["name"]: row["accuracy"]["mean"] for row in tree["rows"]}
+    assert [*accuracy] == [
+        *("backprop", "brp", "feedback-alignment", "direct-feedback", "last-layer"),
+    ]
+    gain, gap = (show["value"] for show in tree["shows"])
+    assert gain == pytest.approx(100 * (accuracy["brp"] - accuracy["last-layer"]))
+    assert gap == pytest.approx(100 * (accuracy["backprop"] - accuracy["brp"]))
+    first = json.loads((out / "first-layer" / "result.json").read_text("utf-8"))
+    layers = {row["name"]: row["accuracy"]["mean"] for row in first["rows"]}
+    assert [*layers] == ["stdp", "random", "trained"]
+    assert layers["trained"] == accuracy["backprop"], "one training, two tables"
+    assert (out / "README.md").is_file()

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from s3nn.config import Budget, Data, Fit, Gates, Model, Optim, Penalty, Run
+from s3nn.config import Budget, Chip, Data, Fit, Gates, Model, Optim, Penalty, Run
 from s3nn.data import load
 from s3nn.errors import UsageError
 from s3nn.losses.cross_entropy import CrossEntropy
@@ -159,6 +159,19 @@ def test_a_rule_trains_in_time_and_in_half_precision(tmp_path: Path, rule: str) 
         (
             replace(ruled("brp").with_model(name="cnn7", width=0.0625), gates=Gates(channel=True)),
             "brp .* --gates wants",
+        ),
+        (
+            replace(
+                ruled("brp").with_model(name="dncnn", width=0.1),
+                task="denoising",
+                data=Data(name="digits", batch=64),
+                optim=Optim(rule="brp", loss="squared_error"),
+            ),
+            "the label of classes and task=denoising has none: take --optim.rule feedback_align",
+        ),
+        (
+            replace(ruled("last_layer").with_model(neuron="lif", steps=2), chip=Chip(seed=0)),
+            "--chip w",
         ),
     ],
 )

@@ -11,7 +11,7 @@ def digits_brp() -> Run:
         recipe="digits_brp",
         data=Data(name="digits", batch=32),
         model=Model(name="cnn3", width=0.25, neuron="lif", steps=4),
-        optim=_optim(),
+        optim=_optim(lr=3e-3),
         fit=Fit(epochs=10),
     )
 
@@ -30,10 +30,10 @@ def fashion_brp() -> Run:
         recipe="fashion_brp",
         data=Data(name="fashion_mnist", batch=100),
         model=Model(name="cnn3", width=0.25),
-        optim=_optim(),
+        optim=_optim(lr=1e-2),
         fit=Fit(epochs=6),
     )
 
 
-def _optim() -> Optim:
-    return Optim(name="adamw", lr=3e-3, weight_decay=0.0, schedule="cosine", warmup=0.0, rule="brp")
+def _optim(lr: float) -> Optim:
+    return Optim(name="adamw", lr=lr, weight_decay=0.0, schedule="cosine", warmup=0.0, rule="brp")

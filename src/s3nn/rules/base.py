@@ -26,7 +26,7 @@ class Rule(nn.Module, ABC):
 
     ``crosses`` says whether the loss of what lies behind a layer moves the layer's weights through
     it, as back-propagation does; ``plain`` that the rule is back-propagation all along, so that
-    whatever speeds that up may stay; ``of_classes`` that it uses ``credit``, and rewards for labels.
+    whatever speeds that up may stay; ``of_classes`` that it has a ``credit``, from labels.
     """
 
     crosses: ClassVar[bool] = True

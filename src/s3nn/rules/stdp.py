@@ -107,7 +107,10 @@ class Stdp(Rule):
             yield
 
     def learned(
-        self, layer: nn.Module, images: Iterator[Tensor], generator: torch.Generator
+        self,
+        layer: SynapticConv2d | SynapticLinear,
+        images: Iterator[Tensor],
+        generator: torch.Generator,
     ) -> Competition:
         """The neurons after they have seen so many of ``images`` (N, C, H, W), in 0..1."""
         neurons: Competition | None = None
@@ -121,7 +124,7 @@ class Stdp(Rule):
                 x = batch.flatten(1)
             arriving = self.spikes(x)
             if neurons is None:
-                first = torch.rand(layer.weight.shape[0], arriving.shape[2], generator=generator)
+                first = torch.rand(len(layer.weight), arriving.shape[2], generator=generator)
                 received = arriving.sum(2).mean(1).sum().item() * first.mean().item()
                 neurons = Competition(first, self.drive * received, self.tau_m)
             neurons.learn(arriving, self.how)
