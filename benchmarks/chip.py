@@ -5,7 +5,8 @@
 `make docs` then puts the table into its README.md.
 
 A network is trained in software once (ideal), its weights are put on every chip (deployed) and
-trained further with the chip in the loop, and what came out is put on the next chip (moved).  Then
+trained further with the chip in the loop, and what came out is put on the next chip (moved); beside
+it stands what as much training without a chip gives on the chips (longer).  Then
 mismatch, bits and dead neurons are varied one at a time.  Trained networks and accuracies stay in
 runs/; what was cut off goes on when the command is repeated.
 """
@@ -43,8 +44,8 @@ class Flags:
     """Put a network over steps and one of a single step on chips."""
 
     recipe: str = "fashion_chip"
-    single: str = "fashion_chip_s3nn"
-    """The recipe of the single-step network."""
+    single: str | None = "fashion_chip_s3nn"
+    """The recipe of the single-step network, if there is to be one."""
     epochs: int | None = None
     """In software (default: the recipe's)."""
     labels: int | None = None
@@ -73,7 +74,7 @@ def recipe(name: str, flags: Flags) -> Run:
 
 
 def on_chips(network: str, bench: Bench, flags: Flags) -> list[dict[str, Any]]:
-    """The four rows of a network."""
+    """The five rows of a network."""
     usual, steps = bench.run.chip, bench.run.model.steps
     chips = [replace(usual, seed=seed) for seed in flags.chips]
     following = [*chips[1:], chips[0]]
@@ -81,6 +82,7 @@ def on_chips(network: str, bench: Bench, flags: Flags) -> list[dict[str, Any]]:
     found = {
         "ideal": [bench.ideal()],
         "deployed": [bench.deployed(chip) for chip in chips],
+        "longer": [bench.trained_longer(chip, *loop) for chip in chips],
         "in the loop": [bench.trained_on(chip, *loop) for chip in chips],
         "moved": [
             bench.trained_on(chip, *loop, on=other)
@@ -117,7 +119,9 @@ def main(flags: Flags) -> int:
         raise SystemExit(f"--chips {flags.chips}: moving takes two of them at least")
     torch.set_num_threads(flags.threads)
     named = ((LIF, flags.recipe), (S3NN, flags.single))
-    benches = {name: Bench.at(recipe(of, flags), flags.runs / name) for name, of in named}
+    benches = {
+        name: Bench.at(recipe(of, flags), flags.runs / name) for name, of in named if of is not None
+    }
     rows = [found for name, bench in benches.items() for found in on_chips(name, bench, flags)]
     claims = shows(rows, LIF)
     tree = {

@@ -183,7 +183,7 @@ def budgets(tree: dict[str, Any]) -> str:
 
 def on_chips(tree: dict[str, Any]) -> str:
     """Test accuracy in software, on chips and with chips in the loop."""
-    names = ("ideal", "deployed", "in the loop", "moved")
+    names = ("ideal", "deployed", "longer", "in the loop", "moved")
     lines = [f"| network | steps | {' | '.join(names)} |", "|---|---:" + "|---:" * len(names) + "|"]
     for network in dict.fromkeys(row["network"] for row in tree["on_chips"]):
         rows = {row["name"]: row for row in tree["on_chips"] if row["network"] == network}

@@ -155,23 +155,19 @@ def test_compiled_networks_are_exact(tmp_path: Path) -> None:
 
 def test_analog_chips(tmp_path: Path) -> None:
     command = [sys.executable, str(ROOT / "benchmarks" / "chip.py"), "--recipe", "digits_chip"]
-    command += ["--single", "digits_chip_s3nn", "--epochs", "4", "--labels", "400"]
+    command += ["--single", "None", "--epochs", "3", "--labels", "200"]
     command += ["--loop-epochs", "1", "--chips", "0", "1", "--sweep-chips", "1"]
-    command += ["--sweep-epochs", "1", "--mismatch", "0.15", "--bits", "2", "6", "--dead"]
+    command += ["--sweep-epochs", "0", "--mismatch", "0.15", "--bits", "2", "6", "--dead"]
     command += ["--out", str(tmp_path / "out"), "--runs", str(tmp_path / "runs")]
-    texts = []
-    for _ in range(2):  # the second time everything is read back
-        done = subprocess.run(command, capture_output=True, text=True)
-        assert done.returncode in (0, 1), done.stderr  # 1: a claim does not hold at this size
-        texts.append((tmp_path / "out" / "result.json").read_text("utf-8"))
-    assert texts[0] == texts[1]
-    tree = json.loads(texts[0])
-    names = ["ideal", "deployed", "in the loop", "moved"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode in (0, 1), done.stderr  # 1: a claim that does not hold at this size
+    tree = json.loads((tmp_path / "out" / "result.json").read_text("utf-8"))
+    names = ["ideal", "deployed", "longer", "in the loop", "moved"]
     assert [(row["network"], row["name"]) for row in tree["on_chips"]] == [
-        (network, name) for network in ("lif", "s3nn") for name in names
+        ("lif", name) for name in names
     ]
-    ideal, deployed, *_ = (row["accuracy"]["mean"] for row in tree["on_chips"][:4])
-    assert ideal > 0.5
+    ideal, deployed, *_ = (row["accuracy"]["mean"] for row in tree["on_chips"][:5])
+    assert ideal > 0.3
     assert tree["shows"][0]["value"] == 100 * ideal - 100 * deployed
     assert [(p["what"], p["value"]) for p in tree["sweeps"]] == [
         *(("mismatch", 0.15), ("bits", 2), ("bits", 6)),
@@ -179,6 +175,8 @@ def test_analog_chips(tmp_path: Path) -> None:
     usual = tree["sweeps"][0]
     assert usual["deployed"]["per_seed"] == tree["on_chips"][1]["accuracy"]["per_seed"][:1]
     assert usual["deployed"] == tree["sweeps"][2]["deployed"]  # six bits are as usual
+    known = json.loads((tmp_path / "runs" / "lif" / "accuracies.json").read_text("utf-8"))
+    assert known["ideal"] == ideal
     for name in ("accuracy.svg", "sweeps.svg", "README.md"):
         assert (tmp_path / "out" / name).is_file()
 

@@ -44,6 +44,17 @@ class Bench:
         """The weights of software on ``chip``."""
         return self._known(f"deployed {asdict(chip)}", lambda: accuracy(self.software, chip))
 
+    def trained_longer(self, chip: Chip, epochs: int, lr: float) -> float:
+        """The weights of software, trained further in software for as long, on ``chip``."""
+        run = in_the_loop(self.software, self.run.chip, epochs, lr)
+        place = self.folder / f"software-e{epochs}"
+
+        def measured() -> float:
+            train(run, place, progress=False)
+            return accuracy(place, chip)
+
+        return self._known(f"longer {asdict(chip)}, {epochs} x {lr:g}", measured)
+
     def trained_on(self, chip: Chip, epochs: int, lr: float, on: Chip | None = None) -> float:
         """Weights trained on ``chip``, measured there, or on another chip ``on``."""
         run = in_the_loop(self.software, chip, epochs, lr)

@@ -13,6 +13,7 @@ from s3nn.report.palette import INK, MUTED, ROW_TONES, Tone
 TONES: dict[str, Tone] = {
     "ideal": ROW_TONES[0],
     "deployed": ROW_TONES[1],
+    "longer": ROW_TONES[2],
     "in the loop": ROW_TONES[3],
     "moved": ROW_TONES[4],
 }

@@ -42,7 +42,7 @@ def test_weights_on_a_chip(run: Path, capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def test_deployed_in_the_loop_and_moved(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["deploy", str(run), "--chips", "1", "2", "--epochs", "2", "--chip.mismatch", "0.4"]
+    words = ["deploy", str(run), "--chips", "1", "--epochs", "2", "--chip.mismatch", "0.4"]
     assert main(words) == 0
     text = capsys.readouterr().out
     (line,) = (line for line in text.splitlines() if re.match(r"\s*1 ", line))
