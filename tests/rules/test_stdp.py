@@ -122,9 +122,11 @@ def test_homeostasis_makes_all_neurons_win_as_often(homeostasis: float) -> None:
 
 
 def test_brighter_pixels_spike_earlier() -> None:
-    x = torch.tensor([[1.0, 0.5, 0.0]])
+    """Those above the mean at their on afferent, those below it at their off afferent."""
+    x = torch.tensor([[0.7, 0.5, 0.3], [0.2, 0.2, 0.2]])
     shown = Stdp(steps=5).spikes(x)
-    assert shown.nonzero()[:, [0, 2]].tolist() == [[0, 0], [2, 1], [4, 2]]
+    assert torch.equal(shown.sum(0), torch.ones(2, 6))
+    assert shown.argmax(0).tolist() == [[0, 2, 4, 4, 2, 0], [2] * 6]
 
 
 def test_patches_are_what_the_convolution_reads() -> None:

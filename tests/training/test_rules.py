@@ -15,6 +15,7 @@ from s3nn.config import Budget, Chip, Data, Fit, Gates, Model, Optim, Penalty, R
 from s3nn.data import load
 from s3nn.errors import UsageError
 from s3nn.losses.cross_entropy import CrossEntropy
+from s3nn.recipes import find_recipe
 from s3nn.rules import Stdp
 from s3nn.training.callbacks import LAST
 from s3nn.training.fit import fit, untrained
@@ -165,13 +166,13 @@ def test_a_rule_trains_in_time_and_in_half_precision(tmp_path: Path, rule: str) 
                 ruled("brp").with_model(name="dncnn", width=0.1),
                 task="denoising",
                 data=Data(name="digits", batch=64),
-                optim=Optim(rule="brp", loss="squared_error"),
+                optim=Optim(rule="brp", loss="mse"),
             ),
             "the label of classes and task=denoising has none: take --optim.rule feedback_align",
         ),
         (
-            replace(ruled("last_layer").with_model(neuron="lif", steps=2), chip=Chip(seed=0)),
-            "--chip w",
+            ruled("last_layer", replace(find_recipe("digits_chip"), chip=Chip(seed=0))),
+            "last_layer .* --chip wants",
         ),
     ],
 )
