@@ -24,6 +24,8 @@ class SpikingModel(nn.Module):
     """
 
     answers_images: ClassVar[bool] = False
+    # Pixels to each side that a pixel of the answer sees; none where the image's size is fixed.
+    reach: int | None = None
 
     encode: nn.Module
     features: nn.Module
