@@ -192,6 +192,36 @@ def on_chips(tree: dict[str, Any]) -> str:
     return "\n".join([f"{tree['what'][0].upper()}{tree['what'][1:]}.", "", *lines])
 
 
+def denoising(tree: dict[str, Any]) -> str:
+    """PSNR, SSIM and energy of every row at every level of noise."""
+    prices, levels = tree["prices"], tree["sigmas"]
+    found = {(row["name"], row["sigma"]): row for row in tree["denoising"]}
+    names, first = list(dict.fromkeys(name for name, _ in found)), levels[0]
+    of_sigma = [f"sigma {sigma:g}: PSNR, SSIM" for sigma in levels]
+    heads = ["row", "steps", *of_sigma, "fires", f"energy a pixel ({prices})"]
+    lines = [f"| {' | '.join(heads)} |", "|---" + "|---:" * (len(heads) - 1) + "|"]
+    noisy = next(iter(found.values()))["name"]
+    shown = [f"{found[noisy, sigma]['noisy_psnr_db']:.2f} dB" for sigma in levels]
+    lines.append(f"| (the noisy picture) | – | {' | '.join(shown)} | – | – |")
+    for name in names:
+        scores = [
+            f"{found[name, sigma]['psnr_db']:.2f} dB, {found[name, sigma]['ssim']:.3f}"
+            for sigma in levels
+        ]
+        row = found[name, first]
+        energy = units.energy_text(row["energy_pj_a_pixel"][prices])
+        cells = [name, str(row["steps"]), *scores, units.percent_text(row["firing_rate"]), energy]
+        lines.append(f"| {' | '.join(cells)} |")
+    stops = [
+        f"{stop['prices']} {stop['steps']:.1f}"
+        for stop in tree["stops"]
+        if stop["steps"] is not None
+    ]
+    what = f"Means over whole photographs; firing rate and energy at sigma {first:g}."
+    over = f"Time steps at which spikes cost what ReLU does: {', '.join(stops)}."
+    return "\n".join([what, "", *lines, "", over])
+
+
 # How the result of a study is written down, by a name that only its tree has at the top.
 TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "sweep": engines,
@@ -202,6 +232,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "groups": ablation,
     "few_labels": few_labels,
     "budgets": budgets,
+    "denoising": denoising,
     "exact": exact,
     "on_chips": on_chips,
 }

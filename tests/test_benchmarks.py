@@ -202,3 +202,35 @@ def test_rules_beside_back_propagation(tmp_path: Path) -> None:
     assert [*layers] == ["stdp", "random", "trained"]
     assert layers["trained"] == accuracy["backprop"], "one training, two tables"
     assert (out / "README.md").is_file()
+
+
+def test_denoising_with_spikes(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    command = [sys.executable, str(ROOT / "benchmarks" / "spiden.py"), "--width", "0.05"]
+    command += ["--model", "dncnn(depth=3)", "--rows", "relu", "if-t1", "if-t4"]
+    command += ["--sigmas", "25", "--epochs", "1", "1", "1", "--no-progress", "--patches", "64"]
+    command += ["--out", str(out), "--runs", str(tmp_path / "runs")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode in (0, 1), done.stderr  # 1: a claim that does not hold at this size
+    tree = json.loads((out / "result.json").read_text("utf-8"))
+    rows = {(row["name"], row["sigma"]): row for row in tree["denoising"]}
+    relu, spiking = rows["relu", 25.0], rows["if-t4", 25.0]
+    # 20 log10(255 / 25) = 20.17, and a little more for what is clipped.
+    assert 20.1 < relu["noisy_psnr_db"] == spiking["noisy_psnr_db"] < 20.8
+    # Behind the first layer of the spiking network there is nothing to multiply.
+    assert spiking["macs_a_pixel"] == pytest.approx(9 * 3, rel=0.02)
+    assert relu["macs_a_pixel"] == pytest.approx(9 * (3 + 9 + 3), rel=0.02)
+    assert [show["value"] for show in tree["shows"]][:2] == [
+        relu["psnr_db"] - spiking["psnr_db"],
+        spiking["psnr_db"] - spiking["noisy_psnr_db"],
+    ]
+    (stop,) = [stop for stop in tree["stops"] if stop["prices"] == tree["prices"]]
+    energies = {
+        row["steps"]: row["energy_pj_a_pixel"][tree["prices"]]
+        for row in (rows["if-t1", 25.0], spiking)
+    }
+    slope = (energies[4] - energies[1]) / 3
+    limit = relu["energy_pj_a_pixel"][tree["prices"]]
+    assert stop["steps"] == pytest.approx(1 + (limit - energies[1]) / slope)
+    assert (out / "pictures.png").is_file()
+    assert "![PSNR" in (out / "README.md").read_text("utf-8")

@@ -21,6 +21,7 @@ s3nn: spiking neural networks that run in one time step
   s3nn deploy RUN              its weights on analog chips, and trained with them in the loop
   s3nn eval RUN                accuracy (or PSNR) of a trained run on its test split
   s3nn predict RUN IMAGE...    classes of images
+  s3nn denoise RUN IMAGE       a picture without its noise
   s3nn energy RUN              operations and energy, layer by layer, under each price list
   s3nn lint RUN                every edge that stops being binary, and what it costs
   s3nn report RUN...           the page of one run or several

@@ -45,6 +45,7 @@ class Unroll(nn.Module):
         self.output = output
         self.input_shape = getattr(model, "input_shape", None)
         self.answers_images = getattr(model, "answers_images", False)
+        self.reach = getattr(model, "reach", None)
         self.steps = encoder.steps
         self.windows: Windows | None = None
 

@@ -23,6 +23,7 @@ COMMANDS: dict[str, Command] = {
     "deploy": _lazy("deploying", "deploy"),
     "eval": _lazy("using", "evaluate"),
     "predict": _lazy("using", "predict"),
+    "denoise": _lazy("denoising", "denoise"),
     "energy": _lazy("accounting", "energy"),
     "lint": _lazy("accounting", "lint"),
     "report": _lazy("accounting", "report"),

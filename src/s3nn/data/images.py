@@ -1,16 +1,20 @@
-"""Single images for a trained network: read from a file, or handed in as a tensor."""
+"""Single images for a trained network: read from a file, handed in as a tensor, written."""
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from s3nn.data._pillow import decode, in_words, size_in_words, to_tensor
+from s3nn.data._pillow import EXTENSIONS, decode, in_words, size_in_words, to_tensor
 from s3nn.data.base import Shape
-from s3nn.errors import DataError
+from s3nn.errors import DataError, UsageError
+from s3nn.files import write_bytes
 
 
 def read_image(path: Path | str, spec_shape: Shape, resize: bool = False) -> Tensor:
@@ -42,6 +46,35 @@ def read_image(path: Path | str, spec_shape: Shape, resize: bool = False) -> Ten
             )
         image = image.convert(wanted_mode).resize((width, height), Image.Resampling.BILINEAR)
     return to_tensor(image)
+
+
+def read_picture(path: Path | str) -> Tensor:
+    """The picture in ``path``, uint8 (C, H, W) of its own size, C being 1 (grey) or 3 (RGB).
+
+    Raises ``DataError`` for a file that is no picture, or would lose something.
+    """
+    return to_tensor(decode(Path(path)))
+
+
+def picture_format(path: Path) -> str:
+    """Pillow's name of the format that a picture's name asks for; of others a ``UsageError``."""
+    suffix = path.suffix.lower()
+    kind = Image.registered_extensions().get(suffix)
+    if suffix not in EXTENSIONS or kind is None or kind not in Image.SAVE:
+        raise UsageError(
+            f"{path.name} is in no format to write a picture in: end its name in .png (exact), "
+            ".tif or .jpg"
+        )
+    return kind
+
+
+def write_picture(path: Path, pixels: NDArray[np.uint8]) -> None:
+    """Write uint8 (C, H, W), C being 1 or 3, in the format that the name of ``path`` says."""
+    kind = picture_format(path)
+    plane = pixels[0] if len(pixels) == 1 else np.moveaxis(pixels, 0, -1)
+    content = BytesIO()
+    Image.fromarray(np.ascontiguousarray(plane)).save(content, format=kind)
+    write_bytes(path, content.getvalue())
 
 
 def check_images(x: Tensor, shape: Shape) -> None:

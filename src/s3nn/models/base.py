@@ -24,6 +24,8 @@ class SpikingModel(nn.Module):
     """
 
     answers_images: ClassVar[bool] = False
+    # Pixels to each side that a pixel of the answer sees; none where the image's size is fixed.
+    reach: int | None = None
 
     encode: nn.Module
     features: nn.Module
@@ -74,9 +76,15 @@ class Parts:
         )
 
     def plain_conv(self, c_in: int, c_out: int, kernel: int = 3) -> SynapticConv2d:
-        """A first layer or read-out that keeps the size: with a bias and without batch-norm."""
+        """A first layer or read-out that keeps the size: with a bias and without batch-norm.
+
+        Without it the size of what comes out counts: weights start at He et al.'s, by fan-in.
+        """
         synapse, around = self._synapse(end=True), kernel // 2
-        return SynapticConv2d(synapse, c_in, c_out, kernel, padding=around, bias=True)
+        layer = SynapticConv2d(synapse, c_in, c_out, kernel, padding=around, bias=True)
+        nn.init.kaiming_normal_(layer.weight)
+        layer.synapse.attach(layer.weight)
+        return layer
 
     def linear(self, f_in: int, f_out: int, *, end: bool = False) -> nn.Sequential:
         """A fully connected layer and its batch-norm."""

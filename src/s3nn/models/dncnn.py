@@ -42,3 +42,4 @@ class Dncnn(SpikingModel):
         hidden = [layer for _ in range(depth - 2) for layer in (parts.conv(c, c), parts.neurons(c))]
         self.features = nn.Sequential(parts.neurons(c), *hidden)
         self.readout = parts.plain_conv(c, image)
+        self.reach = depth

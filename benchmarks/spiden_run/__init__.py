@@ -1,0 +1,1 @@
+"""What benchmarks/spiden.py is made of."""
