@@ -192,6 +192,33 @@ def on_chips(tree: dict[str, Any]) -> str:
     return "\n".join([f"{tree['what'][0].upper()}{tree['what'][1:]}.", "", *lines])
 
 
+def conversion(tree: dict[str, Any]) -> str:
+    """Test accuracy of converted networks at some T, and the steps to within a point."""
+    at = tree["conversion"][0]["at"]
+    heads = ["network", "answers by", *(f"T = {t}" for t in at)]
+    heads += ["within a point", "spikes by then", f"energy at T = {at[-1]}"]
+    lines = [f"| {' | '.join(heads)} |", "|---|---|" + "---:|" * (len(heads) - 2)]
+    for row in tree["conversion"]:
+        charge = "pre-charged" if row["precharge"] else "from rest"
+        by = "the steps behind t_d" if row["delayed"] else "all steps"
+        near = f"{sum(row['near']) / len(row['near']):.1f}"
+        if row["never_near"]:
+            near = f"{row['never_near']} of {len(row['near'])} never"
+        spikes = units.count_text(sum(row["spikes_near"]) / len(row["spikes_near"]))
+        cells = [f"{row['parent']}, {charge}", by]
+        cells += [units.accuracy_text(Measure(**a)) for a in row["accuracy_at"]]
+        cells += [near, spikes, units.energy_text(row["energy_pj"][tree["prices"]][-1])]
+        lines.append(f"| {' | '.join(cells)} |")
+    for name, line in tree["lines"].items():
+        energy = units.energy_text(line["energy_pj"][tree["prices"]])
+        alone = f"{100 * line['accuracy']:.2f} %"
+        spikes = units.count_text(line["spikes"]) if line["spikes"] else "–"
+        cells = [f"{name}, not converted", f"one step: {alone}", *["–"] * len(at), "–", spikes]
+        lines.append(f"| {' | '.join([*cells, energy])} |")
+    what = f"Test accuracy of {tree['what']}; energy by {tree['prices']}."
+    return "\n".join([what, "", *lines])
+
+
 # How the result of a study is written down, by a name that only its tree has at the top.
 TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "sweep": engines,
@@ -201,6 +228,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "parents": parents,
     "groups": ablation,
     "few_labels": few_labels,
+    "conversion": conversion,
     "budgets": budgets,
     "exact": exact,
     "on_chips": on_chips,
