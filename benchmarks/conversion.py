@@ -4,9 +4,9 @@
 
 `make docs` then puts the table into its README.md.
 
-A ReLU network, one of ``clip_floor`` neurons and the single-step network of the same recipe are
-trained with every seed; the first two are converted from rest and pre-charged.  What is finished is
-read back when the command is repeated.
+A ReLU network, one of ``clip_floor`` neurons, a ReLU autoencoder and the single-step networks of
+their recipes are trained with every seed; the first three are converted from rest and pre-charged.
+What is finished is read back when the command is repeated.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any
 import torch
 import tyro
 
-from conversion_run.claims import POINT, shows
+from conversion_run.claims import NEAR, shows
 from conversion_run.figure import by_steps
 from conversion_run.measured import Answers, answers
 from conversion_run.page import page
@@ -35,7 +35,8 @@ from s3nn.report.interval import measure
 from s3nn.report.schema import Result
 from s3nn.versions import host, versions
 
-RELU, CLIPPED, ONE_STEP = "relu", "clip_floor", "s3nn"
+RELU, CLIPPED, AUTOENCODER = "relu", "clip_floor", "autoencoder"
+ONE_STEP = {RELU: "s3nn", CLIPPED: "s3nn", AUTOENCODER: "autoencoder-s3nn"}
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,10 @@ class Flags:
     """Train the parents, convert them, and run each converted network once."""
 
     recipe: str = "fashion_cnn7_narrow"
+    autoencoder: str = "fashion_autoencoder"
+    """The recipe of the parent autoencoder."""
     seeds: int = 3
-    parents: tuple[str, ...] = (RELU, CLIPPED)
+    parents: tuple[str, ...] = (RELU, CLIPPED, AUTOENCODER)
     neuron: str = "clip_floor(levels=8, threshold=4.0)"
     """Of the parent clip_floor."""
     steps: int = 32
@@ -63,18 +66,19 @@ class Flags:
 
 def plan(flags: Flags) -> dict[tuple[str, int], tuple[Run, Path]]:
     """The trainings by row and seed, each with its folder."""
-    recipe = find_recipe(flags.recipe)
-    fit = replace(recipe.fit, epochs=flags.epochs or recipe.fit.epochs, threads=flags.threads)
-    neurons = {RELU: "relu", CLIPPED: flags.neuron}
-    rows = {name: neurons[name] for name in flags.parents} | {ONE_STEP: "fire"}
-    return {
-        (name, seed): (
-            replace(recipe, fit=fit, seed=seed).with_model(neuron=neuron, steps=1).check(),
-            flags.runs / name / f"seed{seed}",
-        )
-        for seed in range(flags.seeds)
-        for name, neuron in rows.items()
-    }
+    neurons = {RELU: "relu", CLIPPED: flags.neuron, AUTOENCODER: "relu"}
+    rows = {name: neurons[name] for name in flags.parents}
+    rows |= {ONE_STEP[name]: "fire" for name in flags.parents}
+    found = {}
+    for seed in range(flags.seeds):
+        for name, neuron in rows.items():
+            of_images = name in (AUTOENCODER, ONE_STEP[AUTOENCODER])
+            recipe = find_recipe(flags.autoencoder if of_images else flags.recipe)
+            epochs = flags.epochs or recipe.fit.epochs
+            fit = replace(recipe.fit, epochs=epochs, threads=flags.threads)
+            run = replace(recipe, fit=fit, seed=seed).with_model(neuron=neuron, steps=1)
+            found[name, seed] = run.check(), flags.runs / name / f"seed{seed}"
+    return found
 
 
 def run_once(flags: Flags, parent: str, seed: int, folder: Path, kappa: float) -> Answers:
@@ -88,24 +92,26 @@ def run_once(flags: Flags, parent: str, seed: int, folder: Path, kappa: float) -
 def summary(
     flags: Flags, parent: str, own: list[float], kappa: float, found: list[Answers]
 ) -> list[dict[str, Any]]:
-    """A row with and one without a delay, over the seeds; ``own``: the parent's accuracies.
+    """A row with and one without a delay, over the seeds; ``own``: the parent's scores.
 
-    A network that never comes within a point counts as one more step than it ran, and all of its
-    spikes: no more than it takes.
+    A network that never comes near counts as one more step than it ran, and all of its spikes: no
+    more than it takes.
     """
+    unit = "dB" if parent == AUTOENCODER else "%"
     rows = []
     for delayed in (False, True):
-        curves = [each.delayed if delayed else each.accuracy for each in found]
-        near = [each.near(delayed, a - POINT) for each, a in zip(found, own, strict=True)]
+        curves = [each.delayed if delayed else each.scores for each in found]
+        near = [each.near(delayed, s - NEAR[unit][0]) for each, s in zip(found, own, strict=True)]
         last = [flags.steps if step is None else step for step in near]
         rows.append(
             {
                 "parent": parent,
                 "precharge": kappa,
                 "delayed": delayed,
-                "accuracy": [fmean(values) for values in zip(*curves, strict=True)],
+                "unit": unit,
+                "scores": [fmean(values) for values in zip(*curves, strict=True)],
                 "at": list(flags.at),
-                "accuracy_at": [asdict(measure([c[t - 1] for c in curves])) for t in flags.at],
+                "scores_at": [asdict(measure([c[t - 1] for c in curves])) for t in flags.at],
                 "delays_at": [[x.delays[t - 1] * delayed for x in found] for t in flags.at],
                 "energy_pj": {
                     key: [fmean(v) for v in zip(*(x.energy_pj[key] for x in found), strict=True)]
@@ -132,7 +138,7 @@ def main(flags: Flags) -> int:
     seeds = range(flags.seeds)
     rows = []
     for parent in flags.parents:
-        own = [results[parent, seed].rows[0].accuracy.mean for seed in seeds]
+        own = [results[parent, seed].rows[0].score.mean for seed in seeds]
         for kappa in (0.0, flags.precharge):
             found = [run_once(flags, parent, s, folders[parent, s], kappa) for s in seeds]
             rows += summary(flags, parent, own, kappa, found)
@@ -147,7 +153,10 @@ def main(flags: Flags) -> int:
         "data": asdict(next(iter(results.values())).data),
         "settings": {"percentile": flags.percentile, "counted": flags.counted},
         "prices": DEFAULT_PRICES,
-        "lines": {name: line(results, name, seeds) for name in (*flags.parents, ONE_STEP)},
+        "beside": {parent: ONE_STEP[parent] for parent in flags.parents},
+        "lines": {
+            name: line(results, name, seeds) for name in dict.fromkeys(name for name, _ in results)
+        },
         "conversion": rows,
         "shows": claims,
     }
@@ -166,8 +175,8 @@ def line(results: dict[tuple[str, int], Result], name: str, seeds: range) -> dic
     rows = [results[name, seed].rows[0] for seed in seeds]
     lists = rows[0].energy_pj
     return {
-        "accuracy": fmean(row.accuracy.mean for row in rows),
-        "per_seed": [row.accuracy.mean for row in rows],
+        "score": fmean(row.score.mean for row in rows),
+        "per_seed": [row.score.mean for row in rows],
         "energy_pj": {key: fmean(row.energy_pj[key] for row in rows) for key in lists},
         "spikes": fmean(row.spikes_per_inference for row in rows),
     }

@@ -193,10 +193,10 @@ def on_chips(tree: dict[str, Any]) -> str:
 
 
 def conversion(tree: dict[str, Any]) -> str:
-    """Test accuracy of converted networks at some T, and the steps to within a point."""
+    """Test scores of converted networks at some T, and the steps until they are near."""
     at = tree["conversion"][0]["at"]
     heads = ["network", "answers by", *(f"T = {t}" for t in at)]
-    heads += ["within a point", "spikes by then", f"energy at T = {at[-1]}"]
+    heads += ["T until near", "spikes by then", f"energy at T = {at[-1]}"]
     lines = [f"| {' | '.join(heads)} |", "|---|---|" + "---:|" * (len(heads) - 2)]
     for row in tree["conversion"]:
         charge = "pre-charged" if row["precharge"] else "from rest"
@@ -206,16 +206,19 @@ def conversion(tree: dict[str, Any]) -> str:
             near = f"{row['never_near']} of {len(row['near'])} never"
         spikes = units.count_text(sum(row["spikes_near"]) / len(row["spikes_near"]))
         cells = [f"{row['parent']}, {charge}", by]
-        cells += [units.accuracy_text(Measure(**a)) for a in row["accuracy_at"]]
+        scale = 100 if row["unit"] == "%" else 1
+        cells += [f"{_spread(score, scale)} {row['unit']}" for score in row["scores_at"]]
         cells += [near, spikes, units.energy_text(row["energy_pj"][tree["prices"]][-1])]
         lines.append(f"| {' | '.join(cells)} |")
     for name, line in tree["lines"].items():
         energy = units.energy_text(line["energy_pj"][tree["prices"]])
-        alone = f"{100 * line['accuracy']:.2f} %"
+        of_images = name.startswith("autoencoder")
+        alone = f"{line['score']:.2f} dB" if of_images else f"{100 * line['score']:.2f} %"
         spikes = units.count_text(line["spikes"]) if line["spikes"] else "–"
         cells = [f"{name}, not converted", f"one step: {alone}", *["–"] * len(at), "–", spikes]
         lines.append(f"| {' | '.join([*cells, energy])} |")
-    what = f"Test accuracy of {tree['what']}; energy by {tree['prices']}."
+    near = "near: within a point, or half a dB, of the network that was converted, and staying"
+    what = f"Test accuracy, or PSNR, of {tree['what']}; {near}; energy by {tree['prices']}."
     return "\n".join([what, "", *lines])
 
 

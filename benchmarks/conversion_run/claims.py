@@ -5,7 +5,7 @@ from __future__ import annotations
 from statistics import fmean
 from typing import Any
 
-POINT = 0.01
+NEAR = {"%": (0.01, "a point"), "dB": (0.5, "half a dB")}  # what is within reach, and in words
 
 
 def shows(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -17,11 +17,9 @@ def shows(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         if not kappa or plain is None:
             continue
         how = ", delayed" if delayed else ""
-        for name, what in (
-            ("near", f"steps until {parent} converted is within a point of itself"),
-            ("spikes_near", f"spikes until {parent} converted is within a point of itself"),
-        ):
+        within = f"until {parent} converted is within {NEAR[row['unit']][1]} of itself{how}"
+        for name, what in (("near", "steps"), ("spikes_near", "spikes")):
             value, bar = (fmean(each[name]) for each in (row, plain))
-            claim = f"{what}{how}: fewer with a pre-charge of {kappa:g} than without"
+            claim = f"{what} {within}: fewer with a pre-charge of {kappa:g} than without"
             found.append({"claim": claim, "value": value, "bar": bar, "holds": value < bar})
     return found

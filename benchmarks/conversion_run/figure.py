@@ -13,6 +13,7 @@ from s3nn.report.palette import INK, MUTED, ROW_TONES
 from training_step.figure import alone
 
 WIDTH, HEIGHT = 760, 300
+SCORES = {"%": "accuracy, %", "dB": "PSNR, dB"}
 PLAIN, CHARGED, ONE_STEP = ROW_TONES[0], ROW_TONES[1], ROW_TONES[2]
 
 
@@ -25,21 +26,23 @@ def by_steps(tree: dict[str, Any]) -> str:
         panels = figure.subplots(len(parents), 2, sharex=True, squeeze=False, width_ratios=(3, 2))
         for parent, (left, right) in zip(parents, panels, strict=True):
             rows = [row for row in tree["conversion"] if row["parent"] == parent]
-            _accuracy(left, rows, tree["lines"][parent], tree["lines"].get("s3nn"))
+            beside = tree["beside"][parent]
+            _scores(left, rows, tree["lines"][parent], tree["lines"][beside])
             _energy(right, rows, tree, parent)
-            left.set_ylabel(f"{parent} converted:\ntest accuracy, %")
+            left.set_ylabel(f"{parent} converted:\ntest {SCORES[rows[0]['unit']]}")
         for axis in panels[-1]:
             axis.set_xlabel("steps T")
 
     return alone(draw(tree["what"], WIDTH, HEIGHT * len(parents), paint))
 
 
-def _accuracy(
-    axes: Axes, rows: list[dict[str, Any]], own: dict[str, Any], s3nn: dict[str, Any] | None
+def _scores(
+    axes: Axes, rows: list[dict[str, Any]], own: dict[str, Any], s3nn: dict[str, Any]
 ) -> None:
+    scale, below = (100, 32) if rows[0]["unit"] == "%" else (1, 12)
     for row in rows:
         tone = (CHARGED if row["precharge"] else PLAIN).placeholder
-        values = [100 * value for value in row["accuracy"]]
+        values = [scale * value for value in row["scores"]]
         label = f"{'pre-charged' if row['precharge'] else 'from rest'}"
         axes.plot(
             range(1, len(values) + 1),
@@ -49,19 +52,16 @@ def _accuracy(
             lw=1.8,
             label=f"{label}{', delayed' if row['delayed'] else ''}",
         )
-    axes.axhline(100 * own["accuracy"], color=INK.placeholder, lw=1.2, label="not converted")
-    if s3nn is not None:
-        tone = ONE_STEP.placeholder
-        axes.axhline(
-            100 * s3nn["accuracy"], color=tone, lw=1.2, ls=(0, (5, 2)), label="S3NN, T = 1"
-        )
-    steps = len(rows[0]["accuracy"])
+    top = scale * own["score"]
+    axes.axhline(top, color=INK.placeholder, lw=1.2, label="not converted")
+    tone, level = ONE_STEP.placeholder, scale * s3nn["score"]
+    axes.axhline(level, color=tone, lw=1.2, ls=(0, (5, 2)), label="S3NN, T = 1")
+    steps = len(rows[0]["scores"])
     ticks = [step for step in (1, 2, 4, 8, 16, 32, 64, 128) if step <= steps]
     axes.set_xscale("log", base=2)
     axes.set_xticks(ticks, [str(step) for step in ticks])
     axes.xaxis.set_minor_locator(NullLocator())
-    top = 100 * own["accuracy"]
-    axes.set_ylim(top - 32, top + 2)
+    axes.set_ylim(top - below, top + below / 16)
     axes.legend(loc="center left", frameon=False, fontsize=9)
 
 
@@ -72,10 +72,10 @@ def _energy(axes: Axes, rows: list[dict[str, Any]], tree: dict[str, Any], parent
             tone = (CHARGED if row["precharge"] else PLAIN).placeholder
             values = [pj / 1e6 for pj in row["energy_pj"][prices]]
             axes.plot(row["at"], values, color=tone, marker="o", ms=4, lw=1.8)
-    for name, tone, style in ((parent, INK, "-"), ("s3nn", ONE_STEP, (0, (5, 2)))):
-        if name in tree["lines"]:
-            value = tree["lines"][name]["energy_pj"][prices] / 1e6
-            axes.axhline(value, color=tone.placeholder, lw=1.2, ls=style)
+    lines = ((parent, INK, "-"), (tree["beside"][parent], ONE_STEP, (0, (5, 2))))
+    for name, tone, style in lines:
+        value = tree["lines"][name]["energy_pj"][prices] / 1e6
+        axes.axhline(value, color=tone.placeholder, lw=1.2, ls=style)
     axes.set_yscale("log")
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter("{x:g}")

@@ -7,24 +7,24 @@ from dataclasses import asdict, dataclass
 from itertools import accumulate
 from pathlib import Path
 
-from s3nn.conversion import best_delay, delayed_accuracy, run_by_steps, settled
+from s3nn.conversion import best_delay, run_by_steps, settled
 from s3nn.data import DataSet
 from s3nn.data.base import Split
 from s3nn.energy import PRICE_LISTS, count, price
-from s3nn.experiment.convert import Settings, batches, converted
+from s3nn.experiment.convert import Settings, converted, posed, score_of
 from s3nn.experiment.trained import Trained
 from s3nn.files import write_text
 
 
 @dataclass(frozen=True)
 class Answers:
-    """Test accuracy of the converted network after each step, with and without a delay.
+    """Test scores of the converted network after each step, with and without a delay.
 
-    delays: t_d of each step, the best on validation images; accuracy, delayed: a number a step;
+    delays: t_d of each step, the best on validation images; scores, delayed: a number a step;
     spikes: of an image up to each step; energy_pj: an image's, by price list, at each of ``at``.
     """
 
-    accuracy: tuple[float, ...]
+    scores: tuple[float, ...]
     delayed: tuple[float, ...]
     delays: tuple[int, ...]
     spikes: tuple[float, ...]
@@ -32,8 +32,8 @@ class Answers:
     energy_pj: dict[str, tuple[float, ...]]
 
     def near(self, delayed: bool, least: float) -> int | None:
-        """The first step from which on the accuracy is ``least`` or more; None: never."""
-        return settled(self.delayed if delayed else self.accuracy, least)
+        """The first step from which on the score is ``least`` or more; None: never."""
+        return settled(self.delayed if delayed else self.scores, least)
 
 
 def answers(
@@ -45,13 +45,14 @@ def answers(
     network = converted(trained, data, settings)
     tables, spikes = {}, None
     for split in ("validation", "test"):
-        seen = run_by_steps(network, batches(getattr(data, split), trained, settings.steps))
-        tables[split], spikes = delayed_accuracy(seen.outputs, seen.labels), seen.spikes.sum(0)
+        shown = posed(getattr(data, split), trained, settings.steps)
+        seen = run_by_steps(network, shown, score_of(trained.task))
+        tables[split], spikes = seen.scores, seen.spikes.sum(0)
     assert spikes is not None
     steps = range(1, settings.steps + 1)
     delays = [best_delay(tables["validation"], step) for step in steps]
     found = Answers(
-        accuracy=tuple(tables["test"][0].tolist()),
+        scores=tuple(tables["test"][0].tolist()),
         delayed=tuple(
             float(tables["test"][after, step - 1])
             for step, after in zip(steps, delays, strict=True)
@@ -73,7 +74,7 @@ def _energies(
     found: dict[str, list[float]] = {key: [] for key in PRICE_LISTS}
     for steps in at:
         fewer = Settings(steps, settings.precharge, 0, settings.percentile, settings.images)
-        counts = count(converted(trained, data, fewer), batches(split, trained, steps))
+        counts = count(converted(trained, data, fewer), posed(split, trained, steps))
         for key, prices in PRICE_LISTS.items():
             found[key].append(price(counts, prices).total_pj)
     return {key: tuple(values) for key, values in found.items()}

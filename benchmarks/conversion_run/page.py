@@ -6,8 +6,9 @@ from pathlib import Path
 
 TEXT = """# ReLU networks converted to spikes over many steps
 
-Written by `benchmarks/conversion.py`. A ReLU network, and one trained with `clip_floor`, are turned
-into integrate-and-fire neurons without training ([docs/conversion.md](../../docs/conversion.md)):
+Written by `benchmarks/conversion.py`. A ReLU network, one trained with `clip_floor` and a ReLU
+autoencoder are turned into integrate-and-fire neurons without training
+([docs/conversion.md](../../docs/conversion.md)):
 from rest or with half a threshold of pre-charge, answering by all outputs or by those behind the
 t_d that validation picks, at each T. Every network runs the test split once, for its longest T; the
 answers of shorter ones are prefixes. Energy is that of the first test images at each T.

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from s3nn.cli import main
-from s3nn.conversion import convert, delayed_accuracy, run_by_steps
+from s3nn.conversion import convert, run_by_steps
 from s3nn.data.batches import normalise
-from s3nn.experiment.convert import batches
+from s3nn.experiment.convert import posed
 from s3nn.experiment.trained import open_run
 from s3nn.report import read_result
 
@@ -52,14 +52,14 @@ def test_the_folder_is_a_run_of_the_converted_network(parent: Path, converted: P
 def test_what_it_says_is_what_the_network_does(parent: Path, converted: Path) -> None:
     trained = open_run(converted)
     data, told = trained.data(), json.loads((converted / "conversion.json").read_text())
-    seen = run_by_steps(trained.network, batches(data.validation, trained, 8))  # type: ignore[arg-type]
-    accuracy = delayed_accuracy(seen.outputs, seen.labels)
-    assert told["accuracy"] == accuracy[0].tolist()
+    seen = run_by_steps(trained.network, posed(data.validation, trained, 8))  # type: ignore[arg-type]
+    accuracy = seen.scores
+    assert told["scores"] == accuracy[0].tolist()
     after = told["after"]
     assert told["delayed"][after:] == accuracy[after, after:].tolist()
     assert told["delayed"][:after] == [None] * after
     assert told["spikes"] == pytest.approx(seen.spikes.sum(0).tolist())
-    assert told["parent"] == open_run(parent).accuracy(data.validation)
+    assert told["parent"] == open_run(parent).score(data.validation)
     (row,) = read_result(converted).rows
     assert row.name == "iaf-t8"
     assert row.epochs == 0

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from s3nn.experiment.convert import Converted
+    from s3nn.tasks import Task
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ def convert_run(words: list[str]) -> None:
     flags = parse(ConvertFlags, "convert", words)
     from s3nn.experiment.convert import Settings
     from s3nn.experiment.convert import convert_run as convert
+    from s3nn.experiment.trained import open_run
     from s3nn.report import console_table
 
     settings = Settings(flags.steps, flags.precharge, flags.delay, flags.percentile, flags.images)
@@ -48,13 +50,13 @@ def convert_run(words: list[str]) -> None:
     console = make_console()
     with console.status("converting and running"):
         found = convert(flags.run, settings, folder)
-    console.print(_by_steps(found))
+    console.print(_by_steps(found, open_run(flags.run).task))
     console.print(console_table(found.result))
     print(folder / "report.html")
 
 
-def _by_steps(found: Converted) -> Table:
-    """Accuracy and spikes on validation images at the powers of two of steps, and at the last."""
+def _by_steps(found: Converted, task: Task) -> Table:
+    """Scores and spikes on validation images at the powers of two of steps, and at the last."""
     from itertools import accumulate
 
     from rich import box
@@ -63,18 +65,22 @@ def _by_steps(found: Converted) -> Table:
     from s3nn.conversion import settled
     from s3nn.report.units import count_text
 
-    delayed = f"t > {found.after}"
-    table = Table(title="accuracy on validation images by the steps taken", box=box.SIMPLE)
-    for column in ("steps", "all outputs", *([delayed] if found.after else []), "spikes"):
+    name, near_enough, about = (
+        ("PSNR", 0.5, "half a dB") if task.of_images else ("accuracy", 0.01, "a point")
+    )
+    title = f"{name} on validation images by the steps taken"
+    table = Table(title=title, box=box.SIMPLE)
+    delayed = [f"t > {found.after}"] if found.after else []
+    for column in ("steps", "all outputs", *delayed, "spikes"):
         table.add_column(column, justify="right")
-    spikes, last = list(accumulate(found.spikes)), len(found.accuracy)
+    spikes, last = list(accumulate(found.spikes)), len(found.scores)
     for step in [t for t in range(1, last + 1) if t & (t - 1) == 0 or t == last]:
         late = found.delayed[step - 1]
-        shown = ["–" if late is None else f"{100 * late:.2f} %"] if found.after else []
-        accuracy = f"{100 * found.accuracy[step - 1]:.2f} %"
-        table.add_row(str(step), accuracy, *shown, count_text(spikes[step - 1]))
-    values = [-1.0 if a is None else a for a in found.delayed]
-    near = settled(values, found.parent - 0.01)
-    told = "not within a point of it" if near is None else f"within a point of it from step {near}"
-    table.caption = f"the ReLU network: {100 * found.parent:.2f} %; {told}"
+        shown = ["–" if late is None else task.said(late)] if found.after else []
+        score = task.said(found.scores[step - 1])
+        table.add_row(str(step), score, *shown, count_text(spikes[step - 1]))
+    values = [float("nan") if score is None else score for score in found.delayed]
+    near = settled(values, found.parent - near_enough)
+    told = f"not within {about} of it" if near is None else f"within {about} of it from step {near}"
+    table.caption = f"the ReLU network: {task.said(found.parent)}; {told}"
     return table

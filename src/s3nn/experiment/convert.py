@@ -14,11 +14,13 @@ from torch import nn
 from s3nn.clock import Unroll
 from s3nn.clock.readouts.delayed import Delayed
 from s3nn.config import Run
-from s3nn.conversion import BySteps, best_delay, convert, delayed_accuracy, run_by_steps
+from s3nn.conversion import Score, best_delay, convert, run_by_steps
+from s3nn.conversion.steps import right
 from s3nn.data import Batches, DataSet, Stream
 from s3nn.data.base import Split
 from s3nn.data.batches import normalise
 from s3nn.errors import RunFolderError, UnsupportedError, UsageError
+from s3nn.experiment.judging import psnr_db
 from s3nn.experiment.measure import measure
 from s3nn.experiment.train import result_of, write_finished
 from s3nn.experiment.trained import Trained, open_run
@@ -28,6 +30,7 @@ from s3nn.registry import Spec
 from s3nn.report import read_result
 from s3nn.report.schema import Result
 from s3nn.rows import row_of
+from s3nn.tasks import Pictures, Posed, Task
 from s3nn.training import folder as files
 from s3nn.training.callbacks import SCORE, peak_memory_bytes
 from s3nn.training.fit import data_description
@@ -53,16 +56,16 @@ class Settings:
 
 @dataclass(frozen=True)
 class Converted:
-    """The result of a converted network, and its accuracy on validation images by its steps.
+    """The result of a converted network, and its scores on validation images by its steps.
 
-    Accuracies are of t_d = 0 and of the chosen ``after`` (none yet before that step); ``spikes``
-    are an image's of each step; ``parent`` is the accuracy of the ReLU network there.
+    Scores are accuracy or PSNR, of t_d = 0 and of the chosen ``after`` (none yet before that step);
+    ``spikes`` are an image's of each step; ``parent`` is the score of the ReLU network there.
     """
 
     result: Result
     after: int
     parent: float
-    accuracy: tuple[float, ...]
+    scores: tuple[float, ...]
     delayed: tuple[float | None, ...]
     spikes: tuple[float, ...]
 
@@ -82,18 +85,18 @@ def convert_run(parent: Path, settings: Settings, out: Path | None = None) -> Co
     begun = time.perf_counter()
     data = trained.data()
     network = converted(trained, data, settings)
-    validation = run_by_steps(network, batches(data.validation, trained, settings.steps))
-    accuracy = delayed_accuracy(validation.outputs, validation.labels)
+    task = trained.task
+    seen = run_by_steps(network, posed(data.validation, trained, settings.steps), score_of(task))
     if settings.delay == "validation":
-        network.over_time = Delayed(settings.steps, best_delay(accuracy, settings.steps))
+        network.over_time = Delayed(settings.steps, best_delay(seen.scores, settings.steps))
     assert isinstance(network.over_time, Delayed)
     after = network.over_time.after
     run = _described(trained.run, settings, after)
     line = {
         "train_loss": float("nan"),  # nothing was trained
-        "validation_accuracy": float(accuracy[after, -1]),
-        SCORE: float(accuracy[after, -1]),
-        "validation_loss": _loss(network, validation),
+        "validation_loss": float("nan"),
+        f"validation_{task.score}": float(seen.scores[after, -1]),
+        SCORE: float(seen.scores[after, -1]),
         "seconds": time.perf_counter() - begun,
         "peak_mem_bytes": float(peak_memory_bytes()),
     }
@@ -102,10 +105,10 @@ def convert_run(parent: Path, settings: Settings, out: Path | None = None) -> Co
     found = Converted(
         result=result_of(run, data, measured),
         after=after,
-        parent=trained.accuracy(data.validation),
-        accuracy=tuple(accuracy[0].tolist()),
-        delayed=tuple(None if t < after else float(a) for t, a in enumerate(accuracy[after])),
-        spikes=tuple(validation.spikes.sum(0).tolist()),
+        parent=trained.score(data.validation),
+        scores=tuple(seen.scores[0].tolist()),
+        delayed=tuple(None if t < after else float(a) for t, a in enumerate(seen.scores[after])),
+        spikes=tuple(seen.spikes.sum(0).tolist()),
     )
     folder.mkdir(parents=True, exist_ok=True)
     files.write_run(folder, run, data_description(data), versions())
@@ -138,10 +141,20 @@ def converted(trained: Trained, data: DataSet, settings: Settings) -> Unroll:
     )
 
 
-def batches(split: Split, trained: Trained, steps: int) -> Batches:
-    """A split in batches whose steps fit into memory together."""
+def posed(split: Split, trained: Trained, steps: int) -> Posed:
+    """A split as the task poses it, in batches whose steps fit into memory together."""
     size = max(1, AT_ONCE // steps)
-    return Batches(split, batch_size=size, mean=trained.mean, std=trained.std)
+    clean = Batches(split, batch_size=size, mean=trained.mean, std=trained.std)
+    return Posed(clean, trained.task)
+
+
+def score_of(task: Task) -> Score:
+    """What the answers to images are worth, an image at a time: right or wrong, or PSNR in dB."""
+    if not isinstance(task, Pictures):
+        return right
+    return lambda answers, shown, wanted: psnr_db(
+        task.says(shown, answers.float()), task.says(shown, wanted)
+    )
 
 
 def _after(delay: Delay, parent: nn.Module) -> int:
@@ -149,11 +162,6 @@ def _after(delay: Delay, parent: nn.Module) -> int:
     if delay == "depth":
         return sum(isinstance(module, Neuron) for module in parent.modules())
     return 0 if delay == "validation" else delay
-
-
-def _loss(network: Unroll, validation: BySteps) -> float:
-    answers = network.over_time(validation.outputs)
-    return float(torch.nn.functional.cross_entropy(answers, validation.labels))
 
 
 def _described(run: Run, settings: Settings, after: int) -> Run:
@@ -186,5 +194,5 @@ def _read_back(folder: Path, parent: Path, settings: Settings) -> Converted | No
         )
     if not (folder / files.RESULT).is_file():
         return None
-    lists = {key: tuple(tree[key]) for key in ("accuracy", "delayed", "spikes")}
+    lists = {key: tuple(tree[key]) for key in ("scores", "delayed", "spikes")}
     return Converted(read_result(folder), tree["after"], tree["parent"], **lists)
