@@ -123,3 +123,22 @@ def test_a_converted_run_is_not_trained(
         assert "was converted and not trained" in capsys.readouterr().err
     assert main(["convert", str(converted), "--out", str(tmp_path / "out")]) == 2
     assert "converting a network in time" in capsys.readouterr().err
+
+
+def test_an_autoencoder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    relu, out = tmp_path / "relu", tmp_path / "out"
+    words = ["train", "digits_autoencoder", "--fit.epochs", "6", "--fit.threads", "1"]
+    assert main([*words, "--out", str(relu)]) == 0
+    assert main(["convert", str(relu), "--steps", "16", "--out", str(out)]) == 0
+    shown = capsys.readouterr().out
+    assert "PSNR on validation images" in shown
+    assert "half a" in shown
+    told = json.loads((out / "conversion.json").read_text())
+    trained = open_run(out)
+    data = trained.data()
+    found = [told["scores"][-1], trained.score(data.validation)]
+    assert found[0] == pytest.approx(found[1], abs=1e-3)
+    assert told["scores"][0] < told["scores"][3] < told["scores"][-1]
+    assert told["parent"] - 1 < told["scores"][-1] < told["parent"] + 0.5
+    (row,) = read_result(out).rows
+    assert row.score.mean == pytest.approx(trained.score(data.test), abs=1e-3)
