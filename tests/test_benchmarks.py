@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -234,3 +235,48 @@ def test_denoising_with_spikes(tmp_path: Path) -> None:
     assert stop["steps"] == pytest.approx(1 + (limit - energies[1]) / slope)
     assert (out / "pictures.png").is_file()
     assert "![PSNR" in (out / "README.md").read_text("utf-8")
+
+
+def test_conversion_by_steps(tmp_path: Path) -> None:
+    out, runs = tmp_path / "out", tmp_path / "runs"
+    command = [sys.executable, str(ROOT / "benchmarks" / "conversion.py"), "--recipe", "digits_mlp"]
+    command += ["--epochs", "2", "--seeds", "1", "--steps", "8", "--at", "2", "8", "--counted"]
+    command += [
+        "40",
+        "--autoencoder",
+        "digits_autoencoder",
+        "--parents",
+        "relu",
+        "autoencoder",
+        "--out",
+        str(out),
+        "--runs",
+        str(runs),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode in (0, 1), done.stderr  # 1: a claim does not hold at this size
+    tree = json.loads((out / "result.json").read_text("utf-8"))
+    rows = {(row["parent"], row["precharge"], row["delayed"]): row for row in tree["conversion"]}
+    assert {*rows} == {*product(("relu", "autoencoder"), (0.0, 0.5), (False, True))}
+    for (parent, *_), row in rows.items():
+        assert [a["mean"] for a in row["scores_at"]] == [row["scores"][1], row["scores"][7]]
+        least = tree["lines"][parent]["score"] - (0.5 if parent == "autoencoder" else 0.01)
+        near = [t for t in range(1, 9) if all(a >= least for a in row["scores"][t - 1 :])]
+        assert row["near"] == [min(near, default=9)]
+        assert row["spikes_near"] == [row["spikes"][min(near, default=8) - 1]]
+        energies = row["energy_pj"]["float32_45nm"]
+        assert 0 < energies[0] < energies[1]
+    shown = [(show["value"], show["bar"]) for show in tree["shows"][::2]]
+    nears = {key: row["near"][0] for key, row in rows.items()}
+    assert shown == [
+        (nears[parent, 0.5, late], nears[parent, 0.0, late])
+        for parent, late in product(("relu", "autoencoder"), (False, True))
+    ]
+    ElementTree.parse(out / "steps.svg")
+    sys.path.insert(0, str(ROOT / "docs"))
+    try:
+        from tables import conversion
+    finally:
+        sys.path.pop(0)
+    assert "| relu, pre-charged | all steps | " in conversion(tree)
+    assert "<!-- table: " in (out / "README.md").read_text("utf-8")

@@ -36,6 +36,7 @@ ORDER: tuple[str, ...] = (
         "graph",
         "lean",
         "_tracing",
+        "spikifying",
         "conversion",
         "energy",
         "penalties",

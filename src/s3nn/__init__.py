@@ -11,7 +11,8 @@
 
     program = s3nn.compile(trained)                 # C for this machine: program(uint8 images)
 
-    spiking = s3nn.spikify(my_relu_network)         # a network of your own
+    spiking = s3nn.spikify(my_relu_network)         # a network of your own, one step, to be trained
+    spiking = s3nn.convert(trained.network, images, steps=32)    # many steps, without training
 
 Names are imported when they are first asked for: ``import s3nn`` loads no torch.
 """
@@ -24,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from s3nn.clock import unroll
     from s3nn.config import Run
-    from s3nn.conversion import spikify
+    from s3nn.conversion import convert
     from s3nn.data import load
     from s3nn.energy import PRICE_LISTS, Counts, Energy, count, lint, price, rivals
     from s3nn.errors import S3nnError, TrainingError, UnsupportedError, UsageError
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from s3nn.recipes import find_recipe
     from s3nn.report.schema import Result
     from s3nn.rows import with_row
+    from s3nn.spikifying import spikify
     from s3nn.surrogates import Surrogate, spike
     from s3nn.synapses import Synapse
     from s3nn.training.build import build_model
@@ -63,6 +65,7 @@ _HOME = {
     "build_model": "training.build",
     "compare": "experiment.compare",
     "compile": "experiment.compiled",
+    "convert": "conversion",
     "count": "energy",
     "find_recipe": "recipes",
     "lower": "graph.lower",
@@ -74,7 +77,7 @@ _HOME = {
     "price": "energy",
     "rivals": "energy",
     "spike": "surrogates",
-    "spikify": "conversion",
+    "spikify": "spikifying",
     "trace": "graph.trace",
     "train": "experiment.train",
     "unroll": "clock",
@@ -100,6 +103,7 @@ __all__ = [
     "build_model",
     "compare",
     "compile",
+    "convert",
     "count",
     "find_recipe",
     "lint",

@@ -16,6 +16,7 @@ s3nn: spiking neural networks that run in one time step
 
   s3nn train RECIPE            train one network and measure it
   s3nn compare RECIPE          train it beside its full-precision, binary and multi-step twins
+  s3nn convert RUN             a trained ReLU run as spikes over many steps, without training
   s3nn compile RUN             a trained run as C, with what integers do to it
   s3nn bench RUN               its latency, beside the runtimes that run its ReLU twin
   s3nn deploy RUN              its weights on analog chips, and trained with them in the loop

@@ -7,7 +7,7 @@ import torch
 from torch.testing import assert_close
 
 from s3nn.clock import make_readout
-from s3nn.clock.readouts import FirstSpike, Membrane, Weighted
+from s3nn.clock.readouts import Delayed, FirstSpike, Mean, Membrane, Weighted
 from s3nn.errors import UsageError
 
 
@@ -106,3 +106,17 @@ def test_what_cannot_be_is_said() -> None:
         FirstSpike(2, scale=0)
     with pytest.raises(UsageError, match="0 <= decay < 1, got 1"):
         Weighted(2, decay=1)
+
+
+def test_delayed_leaves_the_first_steps_out() -> None:
+    outputs = torch.randn(6, 2, 3, dtype=torch.float64)
+    for after in range(6):
+        total = torch.zeros(2, 3, dtype=torch.float64)
+        for t in range(6):
+            if t + 1 > after:  # steps count from 1
+                total = total + outputs[t]
+        assert_close(Delayed(6, after)(outputs), total / (6 - after))
+    assert torch.equal(Delayed(6)(outputs), Mean(6)(outputs))
+    for after in (-1, 6):
+        with pytest.raises(UsageError, match=f"of the 6 steps and not all, got after={after}"):
+            make_readout(f"delayed(after={after})", steps=6)

@@ -66,7 +66,10 @@ def test_surrogate(spec: str) -> None:
     check_surrogate(make_surrogate(spec))
 
 
-@pytest.mark.parametrize("spec", [*NEURONS.names(), *LEAKS])
+PRECHARGED = ["iaf(precharge=0.5)", "iaf(precharge=0.3, threshold=0.7, learn=True)"]
+
+
+@pytest.mark.parametrize("spec", [*NEURONS.names(), *LEAKS, *PRECHARGED])
 def test_neuron(spec: str) -> None:
     check_neuron(lambda channels: make_neuron(spec, channels))
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from s3nn.clock.encoders import Encoder
 from s3nn.clock.encoders.direct import Direct
 from s3nn.clock.pairs import PairedScan, check_pairs
+from s3nn.clock.pools import ChargePool
 from s3nn.clock.readouts import Readout
 from s3nn.clock.readouts.mean import Mean
 from s3nn.clock.scan import Scan
@@ -122,8 +123,18 @@ def unroll(
         parent, _, child = name.rpartition(".")
         layer = _in_time(model.get_submodule(name), steps, first=name == temporal[0])
         setattr(model.get_submodule(parent), child, layer)
+    if any(isinstance(m, TemporalNeuron) and m.pool == "charge" for m in model.modules()):
+        _pool_charges(model, steps, encoder)
     behind = None if output is None else _in_time(copy.deepcopy(output), steps, last=True)
     return Unroll(model, encoder, over_time, behind)
+
+
+def _pool_charges(model: nn.Module, steps: int, encoder: Encoder) -> None:
+    """Let the max-pools of ``model`` that run at every step compare charges."""
+    for name, module in list(model.named_modules()):
+        once = encoder.constant and name.startswith("encode.")
+        if isinstance(module, nn.MaxPool2d) and not once:
+            model.set_submodule(name, ChargePool(module, steps))
 
 
 def _in_time(

@@ -13,8 +13,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils._pytree import tree_map
 from torch.utils.checkpoint import checkpoint
 
+from s3nn.clock.pools import ChargePool
 from s3nn.clock.scan import Scan, passing
-from s3nn.errors import UsageError
+from s3nn.errors import UnsupportedError, UsageError
 
 if TYPE_CHECKING:
     from s3nn.clock.unroll import Unroll
@@ -64,6 +65,12 @@ class _Walk:
     def __init__(self, windows: Windows, network: Unroll, x: Tensor) -> None:
         self.windows, self.network = windows, network
         self.scans = [module for module in network.modules() if isinstance(module, Scan)]
+        if any(isinstance(module, ChargePool) for module in network.modules()):
+            raise UnsupportedError(
+                "going through time in windows",
+                "max-pools of charges, which see every step at once",
+                "drop --fit.window, or the neurons' option pool=charge",
+            )
         if not network.encoder.constant:
             self.shown = network.encoder(x)
         elif windows.recompute:

@@ -18,6 +18,7 @@ def _lazy(module: str, function: str) -> Command:
 COMMANDS: dict[str, Command] = {
     "train": _lazy("training", "train"),
     "compare": _lazy("training", "compare"),
+    "convert": _lazy("converting", "convert_run"),
     "compile": _lazy("compiling", "compile_run"),
     "bench": _lazy("benching", "bench"),
     "deploy": _lazy("deploying", "deploy"),

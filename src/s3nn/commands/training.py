@@ -108,9 +108,15 @@ def _recipe(command: str, words: list[str]) -> tuple[Run, list[str]]:
         raise UsageError(f"s3nn {command} needs a recipe: see `s3nn list recipes`")
     name, *rest = words
     if name.endswith(".json") or Path(name).is_dir():
-        from s3nn.training.folder import describe
+        from s3nn.training.folder import CONVERSION, describe
 
-        return describe(Path(name)).run, rest
+        path = Path(name)
+        if ((path if path.is_dir() else path.parent) / CONVERSION).is_file():
+            raise UsageError(
+                f"{name} was converted and not trained: s3nn convert makes it again, from the run "
+                f"that its {CONVERSION} names"
+            )
+        return describe(path).run, rest
     return find_recipe(name), rest
 
 

@@ -101,6 +101,8 @@ class _Counter(fx.Interpreter):
                 assert isinstance(module, nn.Softmax)
                 sums = output.select(module.dim or 0, 0).numel()
                 values |= {"macs": 2 * output.numel(), "adds": output.numel() - sums}
+            case "charge_pool":  # one addition gathers a value, one makes a current of the largest
+                values["adds"] = inputs[0].numel() + output.numel()
             case "over_time":
                 values["adds"] = inputs[0].numel() - output.numel()
             case "avg_pool":

@@ -19,7 +19,7 @@ class LayerCounts:
     spikes_out       spikes written (neurons that emit spikes only)
     macs             multiply-accumulates: the true fan-out of every input of an analog edge
     acs              accumulates: the true fan-out of every spike, or of every input of a sign edge
-    adds             additions beside them: biases, residual sums, averages
+    adds             additions beside them: biases, residual sums, averages, charges of max-pools
     neuron_updates   neurons x steps; a ReLU outside of a neuron is one too, a gate's decision too
     dense            accumulations if every input were active
     nonzero          accumulations of the inputs that are not zero

@@ -126,7 +126,8 @@ class WithMemory(PriceList):
     Biases are read once an output.  Neurons write their spikes (those that emit values or signs:
     every output).  Neurons with memory read and write their potential at every step; those without
     read it once, since nothing is kept to the next step.  A potential that is kept at fewer bits is
-    read and written at these; what is accumulated into is not.
+    read and written at these; what is accumulated into is not.  A max-pool of charges reads and
+    writes those it gathers, and the largest of each window, at every step.
     The accumulations are our exact counts; the source estimates them from layer sizes.  Its
     addressing is left out: two MACs and k^2 additions a spike, beside three accesses for each of
     the spike's accumulations.
@@ -179,6 +180,10 @@ class WithMemory(PriceList):
         if counts.operation == "add":
             value_pj = self.access_pj(counts.outputs / (samples * counts.runs), self.potential_bits)
             return 2 * value_pj * counts.outputs
+        if counts.operation == "charge_pool":
+            kept = counts.inputs + counts.outputs
+            value_pj = self.access_pj(kept / (samples * counts.runs), self.potential_bits)
+            return 2 * value_pj * kept
         if counts.operation != "neuron":
             return 0.0
         bits = min(counts.potential_bits, self.potential_bits)

@@ -26,6 +26,7 @@ from s3nn.training.fit import asked, evaluation_batch
 
 SHOWN_IMAGES = 6
 HISTOGRAM_IMAGES = 200
+MANY_STEPS = 8
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def measure(
     network.eval()
     spec = data.spec
     task = asked(run, data)
-    together = evaluation_batch(task)
+    together = _at_once(evaluation_batch(task), run.model.steps)
     test = Posed(Batches(data.test, batch_size=together, mean=spec.mean, std=spec.std), task)
     answers = answers_of(network, test)
     counts = count(network, test)
@@ -59,7 +60,7 @@ def measure(
     }
     for number, (layer, spikes) in enumerate(spike_maps(network, answers[0][shown])):
         arrays[f"spikes/{name}/{number:02}/{layer}"] = spikes
-    some = _some(data, task)
+    some = _some(data, task, run.model.steps)
     row = schema.Row(
         name=name,
         neuron=run.model.neuron,
@@ -92,6 +93,11 @@ def measure(
     return Measured(row, counts, arrays)
 
 
+def _at_once(images: int, steps: int) -> int:
+    """``images``, or fewer where a network of many steps would take the memory of many batches."""
+    return max(1, min(images, MANY_STEPS * images // steps))
+
+
 def rival_of(rival: Rival) -> schema.Rival:
     return schema.Rival(
         rival.name,
@@ -117,9 +123,9 @@ def _curves(history: list[dict[str, float]], score: str) -> schema.Curves:
     return schema.Curves(**{name: (tuple(line[name] for line in history),) for name in names})
 
 
-def _some(data: DataSet, task: Task) -> Tensor:
+def _some(data: DataSet, task: Task, steps: int) -> Tensor:
     """A few validation images as the task shows them."""
-    spec, number = data.spec, min(HISTOGRAM_IMAGES, evaluation_batch(task))
+    spec, number = data.spec, _at_once(min(HISTOGRAM_IMAGES, evaluation_batch(task)), steps)
     some = Batches(data.validation[:number], batch_size=number, mean=spec.mean, std=spec.std)
     shown: Tensor = next(iter(Posed(some, task)))[0]
     return shown

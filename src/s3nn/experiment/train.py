@@ -71,19 +71,8 @@ def train(
     measured = measure(row_of(run), run, fitted.network, data, fitted.history)
     if timing is not None and progress:
         _say_latency(run, fitted.network, data, timing, measured.counts)
-    result = Result(
-        command=command_line(),
-        recipe=run.recipe,
-        data=result_data(data_description(data)),
-        seeds=(run.seed,),
-        versions=versions(),
-        host=host(torch.get_num_threads(), gpu_name()),
-        shows=(),
-        failures=(),
-        rows=(measured.row,),
-        price_lists=price_lists(),
-    )
-    _write(folder, result, measured)
+    result = result_of(run, data, measured)
+    write_finished(folder, result, measured)
     _meet()
     return result
 
@@ -125,7 +114,23 @@ def _meet() -> None:
         torch.distributed.barrier()
 
 
-def _write(folder: Path, result: Result, measured: Measured) -> None:
+def result_of(run: Run, data: DataSet, measured: Measured) -> Result:
+    """What result.json says of one network."""
+    return Result(
+        command=command_line(),
+        recipe=run.recipe,
+        data=result_data(data_description(data)),
+        seeds=(run.seed,),
+        versions=versions(),
+        host=host(torch.get_num_threads(), gpu_name()),
+        shows=(),
+        failures=(),
+        rows=(measured.row,),
+        price_lists=price_lists(),
+    )
+
+
+def write_finished(folder: Path, result: Result, measured: Measured) -> None:
     """result.json goes last: a folder that has it has everything."""
     write_text(folder / COUNTS, json.dumps(measured.counts.to_json(), indent=1) + "\n")
     write_arrays(folder / DETAILS, measured.arrays)

@@ -16,6 +16,7 @@ from torch.nn.modules.dropout import _DropoutNd
 from torch.nn.modules.padding import _ReflectionPadNd, _ReplicationPadNd
 
 from s3nn.clock import Encoder, Readout, Scan
+from s3nn.clock.pools import ChargePool
 from s3nn.errors import UnsupportedError
 from s3nn.gates.base import Decision, Passing
 from s3nn.graph.ir import Edge
@@ -127,7 +128,7 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 
 class _Tracer(fx.Tracer):
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        ours = (Neuron, Scan, Encoder, Readout, Synapse, Decision, Passing)
+        ours = (Neuron, Scan, ChargePool, Encoder, Readout, Synapse, Decision, Passing)
         leaf = isinstance(m, (*ours, *_CONVOLUTIONS, nn.Linear))
         return leaf or super().is_leaf_module(m, module_qualified_name)
 
@@ -142,6 +143,7 @@ _MODULES: dict[str, tuple[type[nn.Module], ...]] = {
     "norm": (_BatchNorm,),
     "decision": (Decision,),
     "mask": (Passing,),
+    "charge_pool": (ChargePool,),
     "softmax": (nn.Softmax,),
     "activation": (nn.ReLU, nn.ReLU6, nn.LeakyReLU),
     "max_pool": (

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
 from s3nn.errors import UsageError
 from s3nn.graph.ir import Edge
+
+Pool = Literal["current", "charge"]
 
 
 class Neuron(nn.Module, ABC):
@@ -36,10 +38,14 @@ class TemporalNeuron(Neuron):
     ``run`` goes through a sequence of shape (T, N, C, ...), starting at rest.  Called as a plain
     module, the neurons run a single step from rest.  ``states`` is how many values a neuron keeps
     from one step to the next, and ``potential_bits`` the size of one.
+
+    ``pool`` is what max-pools between layers of them compare: the ``current`` of each step, or the
+    ``charge`` that was gathered until then (see ``s3nn.clock.pools``).
     """
 
     states: ClassVar[int] = 1
     potential_bits: float = 32
+    pool: Pool = "current"
 
     @abstractmethod
     def run(self, current: Tensor) -> Tensor:

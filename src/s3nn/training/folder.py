@@ -5,6 +5,7 @@ metrics.jsonl      one line an epoch
 last.ckpt          to resume from; best.ckpt: the best epoch so far
 model.safetensors  the weights that validation picked
 result.json, report.html, report.md, details.npz
+conversion.json    of a run that was not trained: what it was converted from, and how
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from s3nn.files import write_bytes, write_text
 from s3nn.training.processes import Processes
 
 RUN, WEIGHTS, RESULT, METRICS = "run.json", "model.safetensors", "result.json", "metrics.jsonl"
+CONVERSION = "conversion.json"
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.testing import assert_close
 
-from s3nn.conversion import Spikified, spikify
 from s3nn.errors import UnsupportedError, UsageError
 from s3nn.neurons import Fire, Neuron
+from s3nn.spikifying import Spikified, spikify
 from s3nn.synapses import Binary, Integer, Real, SynapticConv2d, SynapticLinear
 
 
@@ -196,7 +196,7 @@ def test_what_is_not_converted_is_reported_with_its_place() -> None:
     assert found["leakyrelu"].where == "body.1"
     assert found["silu"].where == "head.1"
     assert found["gelu"].where.startswith("gelu, ")
-    assert "test_conversion.py:" in found["gelu"].where
+    assert "test_spikifying.py:" in found["gelu"].where
     assert "put a ReLU in its place" in found["silu"].instead
     assert "leave it out" in found["softmax"].instead
     reading = [f.where for f in report.findings if f.what.startswith("reads analog values")]

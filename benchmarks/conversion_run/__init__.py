@@ -1,0 +1,1 @@
+"""What benchmarks/conversion.py is made of."""
