@@ -17,6 +17,9 @@ s3nn: spiking neural networks that run in one time step
   s3nn train RECIPE            train one network and measure it
   s3nn compare RECIPE          train it beside its full-precision, binary and multi-step twins
   s3nn compile RUN             a trained run as C, with what integers do to it
+  s3nn export RUN              a file for other tools: NIR or ONNX
+  s3nn import FILE.nir         a run folder from another tool's single-step network
+  s3nn conformance RUN         do other tools compute what the run computes, spike by spike
   s3nn bench RUN               its latency, beside the runtimes that run its ReLU twin
   s3nn eval RUN                accuracy of a trained run on its test split
   s3nn predict RUN IMAGE...    classes of images

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,8 +15,11 @@ from s3nn.data.base import Shape
 from s3nn.data.batches import normalise
 from s3nn.errors import RunFolderError
 from s3nn.experiment.observe import logits_of
+from s3nn.export import Pixels
+from s3nn.export.nir import Nir
+from s3nn.graph.network import GraphNetwork
 from s3nn.training.build import build_model
-from s3nn.training.folder import describe, read_weights
+from s3nn.training.folder import IMPORTED, describe, read_weights
 
 
 @dataclass(frozen=True)
@@ -76,12 +80,29 @@ def open_run(folder: Path) -> Trained:
     """The trained network of a run folder, in eval mode; a damaged folder is an error."""
     described = describe(folder)
     data = described.data
+    imported = (folder / IMPORTED).is_file()
     try:
         shape, classes = tuple(data["shape"]), tuple(data["classes"])
         mean, std, checksum = tuple(data["mean"]), tuple(data["std"]), str(data["checksum"])
     except (KeyError, TypeError) as error:
         raise RunFolderError(f"{folder}/run.json says nothing of its data ({error})") from error
+    if imported:
+        network: nn.Module = _imported(folder, shape, data)
+        return Trained(described.run, network.eval(), shape, classes, mean, std, checksum)
     model, gates = described.run.model, described.run.gates
     network = build_model(model, shape, len(classes), mean=mean, std=std, gates=gates)
     read_weights(folder, network)
     return Trained(described.run, network.eval(), shape, classes, mean, std, checksum)
+
+
+def _imported(folder: Path, shape: Shape, data: dict[str, Any]) -> nn.Module:
+    """The network of a folder that ``s3nn import`` wrote."""
+    try:
+        how = data["imported"]
+        pixels = Pixels(tuple(shape), tuple(how["mean"]), tuple(how["std"]), how["raw"])
+        dt = float(how["dt"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunFolderError(
+            f"{folder}/run.json does not say how {IMPORTED} is read ({error}): import it again"
+        ) from error
+    return GraphNetwork(Nir.read(folder / IMPORTED, pixels, dt))

@@ -3,10 +3,10 @@
 One format a file.  A format that others can be read from has a reader beside its writer.
 """
 
-from s3nn.export.base import Exporter, Written
+from s3nn.export.base import Exporter, Pixels, Written
 from s3nn.registry import FORMATS
 
-__all__ = ["FORMATS", "Exporter", "Written", "make_exporter"]
+__all__ = ["FORMATS", "Exporter", "Pixels", "Written", "make_exporter"]
 
 
 def make_exporter(name: str, **options: str) -> Exporter:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
 from math import isfinite, prod
 from pathlib import Path
@@ -13,6 +13,7 @@ import numpy as np
 
 from s3nn.errors import UnsupportedError, UsageError
 from s3nn.export._h5 import Tree, read_tree
+from s3nn.export.base import Pixels
 from s3nn.graph.ir import Array, Edge, Graph, Node, Spec, Vertex
 from s3nn.graph.nodes import (
     Add,
@@ -32,22 +33,8 @@ LARGEST_SIDE, LARGEST_LAYER, LARGEST_NETWORK = 2**14, 2**24, 10_000
 NEAR = 1e-4  # relative, of time constants that were written in float32
 
 
-@dataclass(frozen=True)
-class Pixels:
-    """What the input of a file is made of: pixels 0..255 as they are, or (x / 255 - mean) / std.
-
-    ``shape`` is that of the images, for files whose input is flat.  ``raw`` None: raw if the file
-    says so.
-    """
-
-    shape: tuple[int, ...] | None = None
-    mean: tuple[float, ...] = (0.0,)
-    std: tuple[float, ...] = (1.0,)
-    raw: bool | None = None
-
-
 def read(path: Path, pixels: Pixels, dt: float, input_text: str) -> Graph:
-    """The graph of a file; ``input_text`` is what the metadata of one that takes raw pixels says."""
+    """The graph of a file; ``input_text`` is what metadata says of one that takes raw pixels."""
     if not (isfinite(dt) and dt > 0):
         raise UsageError(f"a step of {dt:g} s: give a time above 0")
     return _Reader(path, read_tree(path), pixels, dt, input_text).graph()
@@ -128,7 +115,9 @@ class _Reader:
             return [*TopologicalSorter(self.before).static_order()]
         except CycleError as error:
             raise self._cannot(
-                "a network with a cycle (recurrent)", str(error.args[1][0]), "take a feed-forward one"
+                "a network with a cycle (recurrent)",
+                str(error.args[1][0]),
+                "take a feed-forward one",
             ) from None
 
     def _array(self, name: str, key: str, axes: int | None = None) -> Array:
@@ -183,7 +172,7 @@ class _Reader:
                     f"a NIR node of the type {kind[:40]}", name, f"take a network of {_KNOWN}"
                 )
             READERS[kind](self, name, source)
-        return Graph(tuple(self.vertices))
+        return _with_means(Graph(tuple(self.vertices)))
 
     def _append(self, name: str, node: Node, *sources: str) -> str:
         taken = {vertex.name for vertex in self.vertices}
@@ -390,7 +379,7 @@ class _Reader:
             tau = self._per_channel(name, key, shape)
             if not _near(tau / self.dt, 1.0):
                 raise self._cannot(
-                    f"a {kind} neuron with {key} = {_span(tau)} s, which at a step of {self.dt:g} s "
+                    f"a {kind} neuron with {key} = {_span(tau)} s, which at steps of {self.dt:g} s "
                     "remembers",
                     name,
                     "say its step with --dt, or take neurons whose time constants are one step",
@@ -416,6 +405,28 @@ class _Reader:
                 f"{key} that differs within a channel", name, "take one value a channel"
             )
         return squeezed[:, 0].copy()
+
+
+def _with_means(graph: Graph) -> Graph:
+    """The same network, sums of windows that only layers read as means and larger weights."""
+    vertices = {vertex.name: vertex for vertex in graph}
+    for vertex in graph:
+        if type(vertex.node) is not SumPool:
+            continue
+        users = [vertex]
+        while users and all(isinstance(user.node, (SumPool, Flatten)) for user in users):
+            users = [next_ for user in users for next_ in graph.users[user.name]]
+        if users and all(isinstance(user.node, (Conv, Linear)) for user in users):
+            pool = vertices[vertex.name].node
+            assert isinstance(pool, SumPool)
+            mean = MeanPool(pool.kernel, pool.stride)
+            vertices[vertex.name] = replace(vertex, node=mean)
+            for user in users:
+                node = vertices[user.name].node
+                assert isinstance(node, (Conv, Linear))
+                wider = replace(node, weight=node.weight * prod(pool.kernel))
+                vertices[user.name] = replace(user, node=wider)
+    return Graph(tuple(vertices.values()))
 
 
 READERS: dict[str, Callable[[Any, str, str], None]] = {

@@ -29,6 +29,20 @@ class Written:
     spiking: Mapping[str, str]
 
 
+@dataclass(frozen=True)
+class Pixels:
+    """What the input of a file is made of: pixels 0..255 as they are, or (x / 255 - mean) / std.
+
+    ``shape`` is that of the images, for files whose input is flat.  ``raw`` None: raw if the file
+    says so.
+    """
+
+    shape: tuple[int, ...] | None = None
+    mean: tuple[float, ...] = (0.0,)
+    std: tuple[float, ...] = (1.0,)
+    raw: bool | None = None
+
+
 class Exporter(ABC):
     """A format: ``write`` puts a graph into one file, whole or not at all."""
 
@@ -69,7 +83,9 @@ def ties(graph: Graph, images: Array, batch: int = 100) -> dict[str, int]:
     found = dict.fromkeys(neurons, 0)
     for start in range(0, len(images), batch):
         wanted = {v.inputs[0] for v in neurons.values()}
-        values = {v.name: u for v, u in graph.values(images[start : start + batch]) if v.name in wanted}
+        values = {
+            v.name: u for v, u in graph.values(images[start : start + batch]) if v.name in wanted
+        }
         for name, vertex in neurons.items():
             u, node = values[vertex.inputs[0]], vertex.node
             assert isinstance(node, Fire)

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from s3nn.errors import UnsupportedError, unknown_name
-from s3nn.export._nir_read import Pixels, read
-from s3nn.export.base import Exporter, Written, is_integer, needed
+from s3nn.export._nir_read import read
+from s3nn.export.base import Exporter, Pixels, Written, is_integer, needed
 from s3nn.files import write_bytes
 from s3nn.graph.bounds import bounds
 from s3nn.graph.ir import Array, Graph, Vertex
@@ -85,8 +85,8 @@ class Nir(Exporter):
 
         Read are ``Conv2d``, ``Affine``, ``Linear``, ``SumPool2d``, ``AvgPool2d``, ``Flatten`` and,
         where their parameters mean one step from zero without a memory (``dt`` is the step),
-        ``Threshold``, ``IF``, ``LIF`` and ``CubaLIF``; a neuron fires where it is strictly above its
-        threshold.  Edges that meet are added.  ``pixels`` says what the input is made of.
+        ``Threshold``, ``IF``, ``LIF`` and ``CubaLIF``; a neuron fires strictly above its threshold.
+        Edges that meet are added.  ``pixels`` is what the input is made of.
 
         What is damaged is a ``UsageError``, what means something else an ``UnsupportedError``; the
         file is parsed by a process of its own and can neither crash, stall nor execute anything.
@@ -171,7 +171,9 @@ class _Writer:
         match node:
             case Image():
                 shape = node.shape if len(node.shape) == 3 else (prod(node.shape), 1, 1)
-                self._note(name, self._append("input", self.nir.Input(np.array(shape)), None), shape)
+                self._note(
+                    name, self._append("input", self.nir.Input(np.array(shape)), None), shape
+                )
             case Affine() if isinstance(self.graph[vertex.inputs[0]].node, Image):
                 self._pixelwise(name, vertex.inputs[0], node.scale, node.offset)
             case Conv() | Linear():

@@ -56,7 +56,9 @@ class Onnx(Exporter):
             needed(package)
         if is_integer(graph):
             raise UnsupportedError(
-                "a graph of integers in ONNX of real numbers", "onnx", "take the format onnx_integer"
+                "a graph of integers in ONNX of real numbers",
+                "onnx",
+                "take the format onnx_integer",
             )
         folded = fold_affines(fire_before_pools(graph))
         shape = graph.specs[graph.image.name].shape

@@ -37,14 +37,14 @@ ZERO = 128  # the zero point of weights that are written unsigned, where inputs 
 
 
 class OnnxInteger(Exporter):
-    """``ConvInteger`` and ``MatMulInteger``, ``Greater`` than integer thresholds, ``Cast``, ``MaxPool``.
+    """``ConvInteger``, ``MatMulInteger``, ``Greater`` than an integer threshold, ``MaxPool``.
 
     Input ``image``: raw pixels, uint8 (N, C, H, W); output ``logits``: int32 (N, classes), those of
     the integer graph bit for bit.  N is free.  Opset 18.
 
     Weights are 8 bits; those of a first layer that has up to 16 are two, w = 256 w_1 + w_0 with
-    -128 <= w_0 < 128, in two operations whose sums are added.  Padding with a pixel that is not zero
-    is a ``Pad`` a channel.  Pools of potentials and of counts are sums and maxima of strided slices.
+    0 <= w_0 < 256, in two operations whose sums are added.  Padding with a pixel that is not 0
+    is a ``Pad`` a channel.  Pools of potentials and of counts are sums and maxima of slices.
 
     >>> OnnxInteger().suffix
     '.onnx'
@@ -215,33 +215,32 @@ class _Builder:
         else:
             weight = weight.T
         operation = "ConvInteger" if isinstance(node, Conv) else "MatMulInteger"
-        low = (weight + 128) % 256 - 128
-        high = (weight - low) // 256
-        sums = self._products(operation, x, low, most, vertex.name, attributes)
-        if not high.any():
-            return sums
-        above = self._products(operation, x, high, most, vertex.name, attributes)
+        layer = (operation, x, vertex.name, attributes)
+        if np.abs(weight).max(initial=0) < 128:
+            if most <= SAFE_INPUT:
+                return self._products(*layer, weight.astype(np.int8))
+            return self._products(*layer, (weight + ZERO).astype(np.uint8), ZERO)
+        low, high = weight & 255, weight >> 8
+        sums = self._products(*layer, low.astype(np.uint8), 0)
+        above = self._products(*layer, (high + ZERO).astype(np.uint8), ZERO)
         shift = self._constant(256, np.int32, vertex.name)
-        return self._node(
-            "Add", [sums, self._node("Mul", [above, shift], vertex.name)], vertex.name
-        )
+        shifted = self._node("Mul", [above, shift], vertex.name)
+        return self._node("Add", [sums, shifted], vertex.name)
 
     def _products(
         self,
         operation: str,
         x: str,
-        weight: Array,
-        most: int,
         name: str,
         attributes: dict[str, Any],
+        weight: Array,
+        zero: int | None = None,
     ) -> str:
-        if most <= SAFE_INPUT:
-            return self._node(
-                operation, [x, self._constant(weight, np.int8, name)], name, **attributes
-            )
-        unsigned = self._constant(weight + ZERO, np.uint8, name)
-        zeros = [self._constant(value, np.uint8, name) for value in (0, ZERO)]
-        return self._node(operation, [x, unsigned, *zeros], name, **attributes)
+        """The layer's operation with 8-bit weights, from which ``zero`` is subtracted."""
+        inputs = [x, self._constant(weight, weight.dtype, name)]
+        if zero is not None:
+            inputs += [self._constant(value, np.uint8, name) for value in (0, zero)]
+        return self._node(operation, inputs, name, **attributes)
 
     def _filled(self, vertex: Vertex, node: Conv, x: str) -> str:
         """The image with a border of ``fill``, a channel at a time: ``Pad`` takes one value."""
@@ -278,7 +277,9 @@ class _Builder:
         name, shape = vertex.name, self.graph.specs[vertex.inputs[0]].shape
         x, sides = self._wide(vertex.inputs[0]), node.sides(shape)
         over = [
-            max(0, (sides[a] - 1) * node.stride[a] + node.kernel[a] - shape[a + 1] - node.padding[a])
+            max(
+                0, (sides[a] - 1) * node.stride[a] + node.kernel[a] - shape[a + 1] - node.padding[a]
+            )
             for a in (0, 1)
         ]
         if any(node.padding) or any(over):

@@ -9,7 +9,7 @@ import numpy as np
 from s3nn.graph.forms import Form, on_pixels
 from s3nn.graph.ir import Edge, Graph, Vertex
 from s3nn.graph.levels import by_channel
-from s3nn.graph.nodes import Affine, Conv, Fire, Flatten, Image, Linear, MaxPool
+from s3nn.graph.nodes import Affine, Conv, Fire, Flatten, Linear, MaxPool
 
 
 def fire_before_pools(graph: Graph) -> Graph:
@@ -104,8 +104,11 @@ def _fold_normalisation(graph: Graph) -> Graph:
                 vertices += [moved, Vertex(name, bias, (vertex.name,))]
                 source[vertex.name] = name
                 continue
-        elif follower is not None and vertex.name == follower.name:
-            if isinstance(follower.node, Affine):
-                moved = replace(moved, node=follower.node.after(bias))
+        elif (
+            follower is not None
+            and vertex.name == follower.name
+            and isinstance(follower.node, Affine)
+        ):
+            moved = replace(moved, node=follower.node.after(bias))
         vertices.append(moved)
     return Graph(tuple(vertices), graph.step)
