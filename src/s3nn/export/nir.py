@@ -18,6 +18,7 @@ from s3nn.files import write_bytes
 from s3nn.graph.bounds import bounds
 from s3nn.graph.ir import Array, Graph, Vertex
 from s3nn.graph.nodes import (
+    Add,
     Affine,
     Conv,
     Fire,
@@ -141,6 +142,11 @@ class _Writer:
 
     def graph_of(self) -> Any:
         done: set[str] = set()
+        for vertex in self.graph:
+            if isinstance(vertex.node, Add):
+                raise UnsupportedError(
+                    "a sum of two layers (a residual network) in NIR", f"layer {vertex.name}", _ELSE
+                )
         for vertex in self.graph:
             if vertex.name not in done:
                 done |= self._take(vertex)
@@ -351,7 +357,6 @@ class _Writer:
 
 
 _NAMES = {
-    "Add": "a sum of two layers (a residual network)",
     "Affine": "a batch-norm that is not behind a layer's weights",
     "Channels": "channels that are picked or repeated",
     "Fire": "neurons that are not behind a layer's weights",
@@ -359,9 +364,8 @@ _NAMES = {
 
 
 def _of(vertex: Vertex) -> str:
-    return {"Add": "a sum", "Conv": "a convolution", "Linear": "a linear layer"}.get(
-        type(vertex.node).__name__, type(vertex.node).__name__.lower()
-    )
+    name = type(vertex.node).__name__
+    return {"Conv": "a convolution", "Linear": "a linear layer"}.get(name, name.lower())
 
 
 def _ungrouped(node: Conv) -> Array:
