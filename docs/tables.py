@@ -252,6 +252,28 @@ def conversion(tree: dict[str, Any]) -> str:
     return "\n".join([what, "", *lines])
 
 
+def arrived(tree: dict[str, Any]) -> str:
+    """What came of each exported file in each tool that reads it."""
+    heads = ["network", "numbers", "file", "tool", "images", "flips", "of neurons", "logits apart"]
+    lines = [f"| {' | '.join(heads)} | same class |", "|---|---|---|---" + "|---:" * 5 + "|"]
+    for row in tree["conformance"]:
+        if row["not_run"] is not None:
+            continue
+        neurons = sum(row["neurons"].values())
+        spikes = (str(row["flipped"]), f"{neurons:,}") if neurons else ("–", "–")
+        cells = [
+            row["network"],
+            row["form"],
+            row["file"],
+            row["tool"],
+            f"{row['images']:,}",
+            *spikes,
+        ]
+        cells += [f"{row['logit_error']:.1g}", f"{100 * row['agreement']:.2f} %"]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join([f"{tree['what'][0].upper()}{tree['what'][1:]}.", "", *lines])
+
+
 # How the result of a study is written down, by a name that only its tree has at the top.
 TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "sweep": engines,
@@ -266,6 +288,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "denoising": denoising,
     "exact": exact,
     "on_chips": on_chips,
+    "conformance": arrived,
 }
 
 

@@ -18,6 +18,9 @@ s3nn: spiking neural networks that run in one time step
   s3nn compare RECIPE          train it beside its full-precision, binary and multi-step twins
   s3nn convert RUN             a trained ReLU run as spikes over many steps, without training
   s3nn compile RUN             a trained run as C, with what integers do to it
+  s3nn export RUN              a file for other tools: NIR or ONNX
+  s3nn import FILE.nir         a run folder from another tool's single-step network
+  s3nn conformance RUN         do other tools compute what the run computes, spike by spike
   s3nn bench RUN               its latency, beside the runtimes that run its ReLU twin
   s3nn deploy RUN              its weights on analog chips, and trained with them in the loop
   s3nn eval RUN                accuracy (or PSNR) of a trained run on its test split

@@ -6,6 +6,7 @@ from s3nn.errors import UsageError, unknown_name
 from s3nn.registry import (
     DATA_SETS,
     ENCODERS,
+    FORMATS,
     LOSSES,
     MODELS,
     NEURONS,
@@ -33,6 +34,7 @@ KINDS: dict[str, Registry] = {
     "rules": RULES,
     "penalties": PENALTIES,
     "data": DATA_SETS,
+    "formats": FORMATS,
 }
 ROWS = "rows"
 

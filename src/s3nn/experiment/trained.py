@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,11 +14,14 @@ from s3nn.data import Batches, DataSet, Split, few_labels, load
 from s3nn.data.base import Shape
 from s3nn.data.batches import normalise
 from s3nn.errors import RunFolderError, UnsupportedError
+from s3nn.export import Pixels
+from s3nn.export.nir import Nir
+from s3nn.graph.network import GraphNetwork
 from s3nn.tasks import Posed, Task
 from s3nn.training.asked import task_of
 from s3nn.training.build import build_model
 from s3nn.training.fit import evaluation_batch
-from s3nn.training.folder import describe, read_weights
+from s3nn.training.folder import IMPORTED, describe, read_weights
 
 
 @dataclass(frozen=True)
@@ -107,14 +111,31 @@ def open_run(folder: Path, chip: Chip | None = None) -> Trained:
     if chip is not None:
         described = replace(described, run=replace(described.run, chip=chip).check())
     data = described.data
+    imported = (folder / IMPORTED).is_file()
     try:
         shape, classes = tuple(data["shape"]), tuple(data["classes"])
         mean, std, checksum = tuple(data["mean"]), tuple(data["std"]), str(data["checksum"])
     except (KeyError, TypeError) as error:
         raise RunFolderError(f"{folder}/run.json says nothing of its data ({error})") from error
     run = described.run
+    if imported:
+        network: nn.Module = _imported(folder, shape, data)
+        return Trained(run, network.eval(), shape, classes, mean, std, checksum)
     network = build_model(
         run.model, shape, len(classes), mean=mean, std=std, gates=run.gates, chip=run.chip
     )
     read_weights(folder, network)
     return Trained(run, network.eval(), shape, classes, mean, std, checksum)
+
+
+def _imported(folder: Path, shape: Shape, data: dict[str, Any]) -> nn.Module:
+    """The network of a folder that ``s3nn import`` wrote."""
+    try:
+        how = data["imported"]
+        pixels = Pixels(tuple(shape), tuple(how["mean"]), tuple(how["std"]), how["raw"])
+        dt = float(how["dt"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunFolderError(
+            f"{folder}/run.json does not say how {IMPORTED} is read ({error}): import it again"
+        ) from error
+    return GraphNetwork(Nir.read(folder / IMPORTED, pixels, dt))

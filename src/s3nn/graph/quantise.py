@@ -36,6 +36,7 @@ ENDS_BITS = 8  # the first layer and the read-out are never coarser
 IMAGE_BITS, SMALL_SHARE = (16, 12), 0.05
 HEADROOM_BITS = 29  # of 31: a product and its offset each, and what rounding adds
 LARGEST_MULTIPLIER = 2**15
+LARGEST_SUM = INT32 / 4  # of a first layer of more bits: clipped steps may be finer
 
 
 def quantise(graph: Graph, bits: int, images: Array) -> Graph:
@@ -69,13 +70,18 @@ class Quantised:
     made: Mapping[str, str]
 
 
-def quantised(graph: Graph, bits: int, images: Array) -> Quantised:
-    """``quantise``, with what each integer stands for."""
+def quantised(
+    graph: Graph, bits: int, images: Array, largest_sum: float = LARGEST_SUM
+) -> Quantised:
+    """``quantise``, with what each integer stands for.
+
+    The first layer has more bits only where they keep its sums below ``largest_sum``.
+    """
     check_bits(bits)
     if not len(images):
         raise UsageError("quantising needs at least one image to calibrate with")
     real = fire_before_pools(graph)
-    quantiser = _Quantiser(real, bits, images)
+    quantiser = _Quantiser(real, bits, images, largest_sum)
     integer = quantiser.run()
     check_int32(integer)
     return Quantised(real, integer, quantiser.forms, quantiser.made)
@@ -84,8 +90,9 @@ def quantised(graph: Graph, bits: int, images: Array) -> Quantised:
 class _Quantiser:
     """A walk through a real graph that appends integer vertices, run on the images as it goes."""
 
-    def __init__(self, graph: Graph, bits: int, images: Array) -> None:
+    def __init__(self, graph: Graph, bits: int, images: Array, largest_sum: float) -> None:
         self.graph, self.bits, self.images = graph, bits, images
+        self.largest_sum = largest_sum
         self.vertices: list[Vertex] = []
         self.forms: dict[str, Form] = {}  # of potentials and counts, by the real vertex's name
         self.made: dict[str, str] = {}  # real vertex -> the integer vertex that stands for it
@@ -273,7 +280,7 @@ class _Quantiser:
             largest = np.abs(weight).reshape(len(weight), -1).max(1)
             terms = float((most / np.where(largest > 0, largest, 1)).max())
             for bits in IMAGE_BITS:
-                if terms * 2 ** (bits - 1) < INT32 / 4:  # clipped steps may be finer
+                if terms * 2 ** (bits - 1) < self.largest_sum:
                     return bits
         return max(self.bits, ENDS_BITS)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
+
+from s3nn.export.onnx import exported
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -44,16 +44,4 @@ class Setting:
     @cached_property
     def onnx(self) -> ModelProto:
         """The network for this batch size as ONNX; the exporter folds what batch-norm is left."""
-        # It warns of operators of torchvision that no network here has.
-        logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)
-            program = torch.onnx.export(
-                *(self.network, (torch.zeros(self.shape),)),
-                dynamo=True,
-                external_data=False,
-                verbose=False,
-            )
-        assert program is not None
-        model: ModelProto = program.model_proto
-        return model
+        return exported(self.network, torch.zeros(self.shape), dynamic=False)

@@ -4,6 +4,7 @@ run.json           the resolved run, its seed, the versions, the data's checksum
 metrics.jsonl      one line an epoch
 last.ckpt          to resume from; best.ckpt: the best epoch so far
 model.safetensors  the weights that validation picked
+network.nir        instead of these, a network that was imported
 result.json, report.html, report.md, details.npz
 conversion.json    of a run that was not trained: what it was converted from, and how
 """
@@ -26,6 +27,7 @@ from s3nn.training.processes import Processes
 
 RUN, WEIGHTS, RESULT, METRICS = "run.json", "model.safetensors", "result.json", "metrics.jsonl"
 CONVERSION = "conversion.json"
+IMPORTED = "network.nir"
 
 
 @dataclass(frozen=True)
