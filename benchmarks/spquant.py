@@ -3,7 +3,8 @@
     python benchmarks/spquant.py                        results/spquant
 
 Five rows: full precision, leaky integrate-and-fire with real weights, SpQuant-SNN, the same behind
-gates (from its weights, for half the epochs), and one step with 4-bit weights behind gates.
+gates (from its weights, for half the epochs), and one step with 4-bit weights behind gates.  All but
+the first are taught by it and start at its weights.
 Trained networks stay in runs/; what was cut off goes on when the command is repeated.
 """
 
@@ -38,6 +39,8 @@ class Flags:
     """Of the network (default: the recipe's)."""
     epochs: int | None = None
     """Of every row (default: the recipe's); gated rows that start trained take half of them."""
+    taught: float = 0.5
+    """How much of the loss follows the full-precision network; see `--teacher.share`."""
     target: float = 0.5
     """The share of the spikes that gates let pass."""
     gap: float = 1.5
@@ -57,14 +60,17 @@ def plan(recipe: Run, flags: Flags, folder: Path) -> dict[str, Run]:
     recipe = recipe.with_model(width=flags.width or recipe.model.width, steps=flags.steps)
     spquant = recipe.with_model(neuron="quantised_lif", synapse="mean_scaled(bits=4)")
     gates = Gates(spatial=True, channel=True, target=flags.target)
-    trained = Teacher(folder=str(folder / SPQUANT / "seed{seed}"), share=0.0, start=True)
+    lif = recipe.with_model(neuron="lif(surrogate=triangle)", synapse="real")
+    one = replace(spquant.with_model(neuron="fire", steps=1), gates=gates)
+    full = Teacher(folder=str(folder / FULL / "seed{seed}"), share=flags.taught, start=True)
+    trained = replace(full, folder=str(folder / SPQUANT / "seed{seed}"), share=0.0)
     fewer = replace(recipe.fit, epochs=max(1, epochs // 2))
     return {
         FULL: recipe.with_model(neuron="relu", synapse="real", steps=1),
-        LIF: recipe.with_model(neuron="lif(surrogate=triangle)", synapse="real"),
-        SPQUANT: spquant,
+        LIF: replace(lif, teacher=full),
+        SPQUANT: replace(spquant, teacher=full),
         GATED: replace(spquant, gates=gates, teacher=trained, fit=fewer),
-        ONE: replace(spquant.with_model(neuron="fire", steps=1), gates=gates),
+        ONE: replace(one, teacher=full),
     }
 
 

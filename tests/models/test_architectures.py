@@ -100,7 +100,7 @@ def test_images_that_pools_would_shrink_to_nothing_are_refused(name: str, least:
 
 @pytest.mark.parametrize("name", MODELS.names())
 def test_every_synapse_but_the_first_reads_spikes(name: str) -> None:
-    """The read-out may read a mean of spikes; all others read zeros and ones."""
+    """The read-out may read a mean of spikes, if there are others; these read zeros and ones."""
     model = MODELS.build(name, input_shape=(1, 16, 16), classes=10, width=WIDTH)
     read: list[tuple[str, Tensor]] = []
     for layer_name, layer in model.named_modules():
@@ -112,7 +112,7 @@ def test_every_synapse_but_the_first_reads_spikes(name: str) -> None:
     names = [layer_name for layer_name, _ in read]
     assert names[0].startswith("encode")
     assert names[-1].partition(".")[0] == "readout"
-    for layer_name, x in read[1:-1]:
+    for layer_name, x in read[1:-1] or read[1:]:
         assert set(x.unique().tolist()) <= {0.0, 1.0}, layer_name
     assert x.any(), "and not all of them are silent"
 
