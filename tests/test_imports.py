@@ -45,7 +45,7 @@ ORDER: tuple[str, ...] = (
         "runtime",
     ),
     *(
-        *("export", "config", "rows", "training", "report", "experiment", "rivals", "recipes"),
+        *("export", "config", "rows", "training", "report", "experiment", "packs", "rivals", "recipes"),
         *("commands", "cli"),
     ),
     *("__main__", "_checks", "testing"),

@@ -29,6 +29,8 @@ s3nn: spiking neural networks that run in one time step
   s3nn energy RUN              operations and energy, layer by layer, under each price list
   s3nn lint RUN                every edge that stops being binary, and what it costs
   s3nn report RUN...           the page of one run or several
+  s3nn pack RUN --out PACK     one folder or zip to share: weights, model card, golden vectors
+  s3nn load PACK               check such a pack, and unpack it
   s3nn shard FOLDER OUT        images as archives that training streams from disk
   s3nn list [KIND]             what there is: recipes, models, neurons, surrogates, synapses, ...
 

@@ -7,7 +7,9 @@ refused elsewhere: JSON has no NaN.
 
 from __future__ import annotations
 
+import json
 import math
+import sys
 from dataclasses import MISSING, Field, fields, is_dataclass
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -48,6 +50,32 @@ def decode(kind: Any, value: Any, where: str = "result") -> Any:
     if origin in (Union, UnionType):
         return _decode_union(get_args(kind), value, where)
     return _decode_plain(kind, value, where)
+
+
+def parse_json(text: str | bytes, where: str, most_bytes: int = 64 * 2**20) -> Any:
+    """The JSON value of ``text``, or a ``RunFolderError`` that says what is wrong with it.
+
+    Refused besides what is no JSON: more than ``most_bytes``, brackets nested too deeply to be
+    read, numbers of thousands of digits, and the NaN and Infinity that JSON does not have.
+
+    >>> parse_json('{"a": [1, 2.5]}', "a.json")
+    {'a': [1, 2.5]}
+    >>> parse_json("[NaN]", "a.json")
+    Traceback (most recent call last):
+    s3nn.errors.RunFolderError: a.json is no JSON that can be read (NaN is no number of JSON)
+    """
+    if len(text) > most_bytes:
+        raise RunFolderError(f"{where} has {len(text):,} bytes, more than the {most_bytes:,} it may")
+    try:
+        return json.loads(text, parse_constant=_no_constant)
+    except RecursionError:
+        raise RunFolderError(f"{where} is nested too deeply to be read") from None
+    except ValueError as error:  # UnicodeDecodeError and JSONDecodeError are such
+        raise RunFolderError(f"{where} is no JSON that can be read ({error})") from None
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no number of JSON")
 
 
 def encode(value: Any, where: str = "result") -> Any:
@@ -121,10 +149,13 @@ def _decode_union(kinds: tuple[Any, ...], value: Any, where: str) -> Any:
 _PLAIN = {float: "a finite number", int: "an integer", str: "a string", bool: "true or false"}
 
 
+_MOST = sys.float_info.max  # a larger integer is no float, NaN compares with nothing
+
+
 def _decode_plain(kind: Any, value: Any, where: str) -> Any:
     if isinstance(value, bool) and kind is not bool:
         raise _wrong(where, value, _PLAIN[kind])
-    if kind is float and isinstance(value, int | float) and math.isfinite(value):
+    if kind is float and isinstance(value, int | float) and -_MOST <= value <= _MOST:
         return float(value)
     if kind is int and isinstance(value, float) and value.is_integer():
         return int(value)

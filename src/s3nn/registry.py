@@ -20,6 +20,9 @@ from typing import Any
 from s3nn.errors import UsageError, unknown_name
 
 
+SPEC_LENGTH = 1000
+
+
 @dataclass(frozen=True)
 class Entry:
     """One offer of a folder: its name, where it lives, and the first line of its docstring."""
@@ -126,11 +129,13 @@ class Spec:
     @classmethod
     def parse(cls, text: str) -> Spec:
         try:
+            if len(text) > SPEC_LENGTH:
+                raise ValueError(f"more than {SPEC_LENGTH} characters")
             node = ast.parse(text.strip(), mode="eval").body
             return cls._from_node(node)
-        except (SyntaxError, ValueError) as error:
+        except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError) as error:
             raise UsageError(
-                f"cannot read {text!r}: write a name, or a name with options "
+                f"cannot read {text[:100]!r}: write a name, or a name with options "
                 "such as fire(threshold=0.5)"
             ) from error
 
