@@ -42,7 +42,7 @@ def decode(kind: Any, value: Any, where: str = "result") -> Any:
         if not isinstance(value, dict):
             raise _wrong(where, value, "an object")
         item = get_args(kind)[1]
-        return {str(key): decode(item, each, f"{where}.{key}") for key, each in value.items()}
+        return {str(key): decode(item, each, f"{where}.{_key(key)}") for key, each in value.items()}
     if origin is Literal:
         if value not in get_args(kind):
             raise _wrong(where, value, f"one of {', '.join(map(repr, get_args(kind)))}")
@@ -117,13 +117,19 @@ def _decode_dataclass(kind: Any, value: Any, where: str) -> Any:
         if missing:
             parts.append(f"lacks {', '.join(map(repr, missing))}")
         if unknown:
-            parts.append(f"has unknown {', '.join(map(repr, unknown))}")
+            named = ", ".join(repr(name)[:60] for name in unknown[:5])
+            parts.append(f"has unknown {named}{', ...' if len(unknown) > 5 else ''}")
         raise RunFolderError(
             f"{where} {' and '.join(parts)}: written by another version of s3nn? run it again"
         )
     hints = get_type_hints(kind)
     there = [name for name in names if name in value]
     return kind(**{name: decode(hints[name], value[name], f"{where}.{name}") for name in there})
+
+
+def _key(key: str) -> str:
+    """A key as a message names it: it may come from anyone, and a message is one line."""
+    return key if key.isprintable() and len(key) <= 60 else repr(key)[:60]
 
 
 def _optional(field: Field[Any]) -> bool:

@@ -65,8 +65,8 @@ def load(words: list[str]) -> None:
     from s3nn.packs.read import unpack
 
     found = open_pack(flags.pack)
-    for line in _what(found):
-        print(line)
+    for line in _what(found):  # its words are the packer's: none may steer a terminal
+        print("".join(letter if letter.isprintable() else " " for letter in line))
     if flags.out is not None:
         unpack(found, flags.out)
         print(f"unpacked to {flags.out}")

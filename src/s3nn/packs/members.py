@@ -54,7 +54,7 @@ class Members(ABC):
         apart = sorted(names ^ manifest.files.keys())
         if apart:
             what = "is not listed" if apart[0] in names else "is missing"
-            raise PackError(f"{self.where}: {apart[0]:.120} {what} in {MANIFEST}: get it again")
+            raise PackError(f"{self.where}: {apart[0]!r:.120} {what} in {MANIFEST}: get it again")
         found = {}
         for name, file in manifest.files.items():
             found[name] = self.read(name, file.bytes)
@@ -87,7 +87,7 @@ class Folder(Members):
                 elif stat.S_ISREG(mode):
                     into.add(name)
                 else:
-                    raise PackError(f"{self.where}: {name:.120} is a link or no file at all")
+                    raise PackError(f"{self.where}: {name!r:.120} is a link or no file at all")
 
     def read(self, name: str, most: int) -> bytes:
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK

@@ -82,7 +82,7 @@ def fits(found: Mapping[str, Form], expected: Mapping[str, Form], where: str) ->
         here, there = expected.get(name), found.get(name)
         if here != there:
             raise RunFolderError(
-                f"{where} does not fit run.json: {name:.120} is {there or 'missing'} in the file "
+                f"{where} does not fit run.json: {name!r:.120} is {there or 'missing'} in the file "
                 f"and {here or 'missing'} in the network: the two are not of the same run"
             )
 
@@ -110,7 +110,7 @@ def load_weights(content: bytes, network: nn.Module, where: str) -> None:
             wrong = ~value.isfinite() & (value != state[name])
             if bool(wrong.any()):
                 raise RunFolderError(
-                    f"{where} cannot be a network's: {name} has the value "
+                    f"{where} cannot be a network's: {name!r:.120} has the value "
                     f"{value[wrong][0].item()}"
                 )
     network.load_state_dict(found)
