@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -42,11 +39,3 @@ def packed(run: Path) -> Path:
 def copy(packed: Path, tmp_path: Path) -> Path:
     """A copy of the pack's folder, to break."""
     return Path(shutil.copytree(packed, tmp_path / "copy"))
-
-
-@pytest.fixture
-def quiet() -> Iterator[io.StringIO]:
-    """Inside, what goes to standard error is kept."""
-    said = io.StringIO()
-    with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
-        yield said

@@ -134,9 +134,7 @@ def test_places_on_this_machine_do_not_travel(run: Path, tmp_path: Path) -> None
     assert "/home" not in json.dumps(told)
 
 
-def test_what_is_there_is_left_alone(
-    run: Path, packed: Path, tmp_path: Path, quiet: object, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_is_there_is_left_alone(run: Path, packed: Path, tmp_path: Path) -> None:
     before = sorted((p.name, p.stat().st_mtime_ns) for p in packed.iterdir())
     pack(run, packed, images=4)  # the very same
     assert sorted((p.name, p.stat().st_mtime_ns) for p in packed.iterdir()) == before

@@ -68,6 +68,11 @@ def _read(path: Path, where: str) -> Pack:
         contents = files.contents(manifest)
     except OSError as error:
         raise PackError(f"{where} cannot be read ({error.strerror or error})") from error
+    return proved(manifest, contents, where)
+
+
+def proved(manifest: Manifest, contents: Mapping[str, bytes], where: str) -> Pack:
+    """The pack that files are, once they are what the manifest says; else a ``RunFolderError``."""
     run = described(contents[RUN], f"{where}/{RUN}")
     if run.run.model.steps > MOST_STEPS:
         raise PackError(
