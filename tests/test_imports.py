@@ -38,6 +38,7 @@ ORDER: tuple[str, ...] = (
         "_tracing",
         "spikifying",
         "conversion",
+        "own",
         "energy",
         "penalties",
         "data",

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from s3nn.graph.trace import trace
     from s3nn.models import Parts, SpikingModel
     from s3nn.neurons import Neuron, make_neuron
+    from s3nn.own import add_models
     from s3nn.packs import load, pack
     from s3nn.recipes import find_recipe
     from s3nn.report.schema import Result
@@ -65,6 +66,7 @@ _HOME = {
     "TrainingError": "errors",
     "UnsupportedError": "errors",
     "UsageError": "errors",
+    "add_models": "own",
     "build_model": "training.build",
     "compare": "experiment.compare",
     "compile": "experiment.compiled",
@@ -105,6 +107,7 @@ __all__ = [
     "TrainingError",
     "UnsupportedError",
     "UsageError",
+    "add_models",
     "build_model",
     "compare",
     "compile",

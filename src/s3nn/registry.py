@@ -161,7 +161,8 @@ class Spec:
         return ast.literal_eval(node)
 
 
-def _snake_case(identifier: str) -> str:
+def snake_case(identifier: str) -> str:
+    """The name of an offer: ``StraightThrough`` -> ``straight_through``."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", identifier).lower()
 
 
@@ -178,7 +179,7 @@ def _read_module(path: Path, module: str) -> list[Entry]:
         elif isinstance(node, (ast.ClassDef, ast.FunctionDef)):
             doc = ast.get_docstring(node) or ""
             summaries[node.name] = doc.partition("\n")[0]
-    return [Entry(_snake_case(name), module, name, summaries.get(name, "")) for name in offers]
+    return [Entry(snake_case(name), module, name, summaries.get(name, "")) for name in offers]
 
 
 SURROGATES = Registry("surrogate", "s3nn.surrogates")
