@@ -46,7 +46,17 @@ ORDER: tuple[str, ...] = (
         "runtime",
     ),
     *(
-        *("export", "config", "rows", "training", "report", "experiment", "packs", "rivals", "recipes"),
+        *(
+            "export",
+            "config",
+            "rows",
+            "training",
+            "report",
+            "experiment",
+            "packs",
+            "rivals",
+            "recipes",
+        ),
         *("commands", "cli"),
     ),
     *("__main__", "_checks", "testing"),

@@ -171,9 +171,7 @@ def test_files_that_are_none(tmp_path: Path, name: str, capsys: pytest.CaptureFi
         ({"neuron": "lif", "steps": 2}, "derive it from s3nn.models.SpikingModel"),
     ],
 )
-def test_what_a_plain_network_cannot_be(
-    tmp_path: Path, changes: dict[str, Any], says: str
-) -> None:
+def test_what_a_plain_network_cannot_be(tmp_path: Path, changes: dict[str, Any], says: str) -> None:
     s3nn.add_models(write(tmp_path / "net.py"))
     run = s3nn.Run().with_model(**{"name": "my_net", **changes})
     with pytest.raises(UsageError) as error:
@@ -184,7 +182,9 @@ def test_what_a_plain_network_cannot_be(
 def test_logits_of_another_number(tmp_path: Path) -> None:
     text = NET.replace("nn.LazyLinear(classes)", "nn.LazyLinear(7)")
     s3nn.add_models(write(tmp_path / "net.py", text))
-    with pytest.raises(UsageError, match=r"makes \(2, 7\) of images \(2, 1, 8, 8\): it should make"):
+    with pytest.raises(
+        UsageError, match=r"makes \(2, 7\) of images \(2, 1, 8, 8\): it should make"
+    ):
         s3nn.build_model(s3nn.Run().with_model(name="my_net").model, (1, 8, 8), 3)
 
 

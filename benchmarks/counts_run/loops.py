@@ -18,8 +18,9 @@ def accumulations(layer: nn.Conv2d | nn.Linear, x: Tensor, *, zero_weights: bool
         return sum(on and (zero_weights or w) for row, out in pairs for on, w in zip(row, out))
     (sy, sx), (py, px), (dy, dx) = layer.stride, layer.padding, layer.dilation
     c_in, c_out = layer.in_channels // layer.groups, layer.out_channels // layer.groups
-    height, width = layer(x[:1]).shape[2:]
     rows, columns = x.shape[2:]
+    height = (rows + 2 * py - dy * (layer.kernel_size[0] - 1) - 1) // sy + 1
+    width = (columns + 2 * px - dx * (layer.kernel_size[1] - 1) - 1) // sx + 1
     found = 0
     for image in x.ne(0).tolist():
         for o, y, z in product(range(layer.out_channels), range(height), range(width)):

@@ -65,7 +65,9 @@ def parse_json(text: str | bytes, where: str, most_bytes: int = 64 * 2**20) -> A
     s3nn.errors.RunFolderError: a.json is no JSON that can be read (NaN is no number of JSON)
     """
     if len(text) > most_bytes:
-        raise RunFolderError(f"{where} has {len(text):,} bytes, more than the {most_bytes:,} it may")
+        raise RunFolderError(
+            f"{where} has {len(text):,} bytes, more than the {most_bytes:,} it may"
+        )
     try:
         return json.loads(text, parse_constant=_no_constant)
     except RecursionError:

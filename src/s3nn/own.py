@@ -86,7 +86,9 @@ def _import(file: Path, called: str) -> ModuleType:
     except Exception as error:
         del sys.modules[name]
         reason = " ".join(str(error).split())[:200]
-        raise UsageError(f"{called} cannot be imported ({type(error).__name__}: {reason})") from error
+        raise UsageError(
+            f"{called} cannot be imported ({type(error).__name__}: {reason})"
+        ) from error
     return module
 
 

@@ -32,7 +32,6 @@ SECONDS = 20  # far more than any example takes; a hang is longer
 FORBIDDEN = ("pickle.find_class", "os.system", "subprocess.Popen", "os.exec", "marshal.loads")
 
 
-
 def fuzz(examples: int) -> settings:
     """Some examples, the same each time; S3NN_FUZZ=20 looks at twenty times as many others."""
     return settings(
@@ -42,7 +41,6 @@ def fuzz(examples: int) -> settings:
         database=None,
         derandomize=MORE == 1,
     )
-
 
 
 watching = False
@@ -142,7 +140,16 @@ specs = st.one_of(
             *("lif(tau=0)", "lif(tau='a')", "fire(channels=7)", "fire(surrogate=1)", "iaf", "sign"),
             *("fire(surrogate=masked(of=masked(of=s3)))", "fire(surrogate=s3(alpha=-1))", "relu"),
             *("integer(bits=0)", "integer(bits=10**9)", "integer(bits=2)", "binary", "real(x=1)"),
-            *("mlp", "mlp(norm=[1])", "vgg11", "cnn7(width=9)", "resnet18", "mean", "max", "direct"),
+            *(
+                "mlp",
+                "mlp(norm=[1])",
+                "vgg11",
+                "cnn7(width=9)",
+                "resnet18",
+                "mean",
+                "max",
+                "direct",
+            ),
             *("rate", "frames", "latency", "rows", "membrane(tau=0)", "weighted", "first_spike"),
             *("__import__", "f'{1}'", "(lambda: 1)()", "fire(**{})", "fire(threshold=(1,))"),
         ]
@@ -244,8 +251,6 @@ def test_values_of_the_manifest(whole: dict[str, bytes], data: st.DataObject) ->
 def test_values_of_result_json(whole: dict[str, bytes], data: st.DataObject) -> None:
     tree = json.loads(whole["result.json"])
     path = data.draw(st.sampled_from(paths(tree)))
-    contents = whole | {
-        "result.json": json.dumps(replaced(tree, path, data.draw(values))).encode()
-    }
+    contents = whole | {"result.json": json.dumps(replaced(tree, path, data.draw(values))).encode()}
     with one_sentence():
         proved(Manifest.of(contents, "0"), contents, "pack")

@@ -60,15 +60,16 @@ def as_neurobench(model: nn.Module, activations: Sequence[type[nn.Module]] = ())
     convolution.  Raises ``UsageError`` where it is not installed.
     """
     models = _neurobench("models")
-    unseen = [site.name for site in trace(model) if _has_weights(model, site)]
+    # It looks at children only, as tracing does: a model that is one layer needs a parent.
+    whole = nn.Sequential(model)
+    unseen = [site.name.removeprefix("0.") for site in trace(whole) if _has_weights(whole, site)]
     if unseen:
         raise UnsupportedError(
             "a layer that NeuroBench would count as nothing",
             ", ".join(unseen),
             "write it as an nn.Linear or an nn.Conv module",
         )
-    # It looks at children only: a model that is one layer needs a parent.
-    wrapped: TorchModel = models.TorchModel(nn.Sequential(plain(model)))
+    wrapped: TorchModel = models.TorchModel(plain(whole))
     for kind in (Neuron, Scan, *activations):
         wrapped.add_activation_module(kind)
     return wrapped

@@ -137,9 +137,7 @@ def opened(described: Described, weights: bytes, where: str) -> Trained:
     run_file, weights_file = f"{where}/{RUN}", f"{where}/{WEIGHTS}"
     data = shown(described.data, run_file)
     expected = planned(described, where).state_dict()
-    fits(
-        forms(weights, weights_file), {k: Form.of(v) for k, v in expected.items()}, weights_file
-    )
+    fits(forms(weights, weights_file), {k: Form.of(v) for k, v in expected.items()}, weights_file)
     network = _built(described, data, run_file)
     load_weights(weights, network, weights_file)
     return _trained(described.run, network, data)

@@ -117,4 +117,6 @@ def check_content(name: str, content: bytes, file: File, where: str) -> None:
             "get the pack again"
         )
     if hashlib.sha256(content).hexdigest() != file.sha256:
-        raise PackError(f"{where}: {name} is not what was packed, its SHA-256 differs: get it again")
+        raise PackError(
+            f"{where}: {name} is not what was packed, its SHA-256 differs: get it again"
+        )

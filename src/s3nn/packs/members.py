@@ -23,7 +23,15 @@ MOST_COMPRESSED = 200  # times: what we write reaches about 20
 _CHUNK = 2**20
 _END = struct.Struct("<4s4H2LH")  # the zip's end-of-central-directory record
 _COMMENT = 0xFFFF
-_DAMAGE = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, ValueError, RuntimeError, OSError)
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    ValueError,
+    RuntimeError,
+    OSError,
+)
 
 
 class Members(ABC):
@@ -81,7 +89,9 @@ class Folder(Members):
                 name = f"{prefix}{entry.name}"
                 mode = entry.stat(follow_symlinks=False).st_mode
                 if len(into) > MOST_FILES or name.count("/") > MOST_FILES:
-                    raise PackError(f"{self.where} holds more than {MOST_FILES} files: is it a pack?")
+                    raise PackError(
+                        f"{self.where} holds more than {MOST_FILES} files: is it a pack?"
+                    )
                 if stat.S_ISDIR(mode):
                     self._walk(Path(entry.path), f"{name}/", into)
                 elif stat.S_ISREG(mode):
