@@ -15,7 +15,8 @@ def accumulations(layer: nn.Conv2d | nn.Linear, x: Tensor, *, zero_weights: bool
     weight = layer.weight.ne(0).tolist()
     if isinstance(layer, nn.Linear):
         pairs = product(x.ne(0).tolist(), weight)
-        return sum(on and (zero_weights or w) for row, out in pairs for on, w in zip(row, out))
+        met = ((on, w) for row, out in pairs for on, w in zip(row, out, strict=True))
+        return sum(on and (zero_weights or w) for on, w in met)
     (sy, sx), (py, px), (dy, dx) = layer.stride, layer.padding, layer.dilation
     c_in, c_out = layer.in_channels // layer.groups, layer.out_channels // layer.groups
     rows, columns = x.shape[2:]

@@ -38,13 +38,14 @@ def add_models(path: Path | str) -> list[str]:
     A network is a class of the file that derives from ``nn.Module`` and whose name does not begin
     with ``_``; where the file has an ``__all__``, those in it.  ``MyNet`` is the model ``my_net``.
 
-    One that takes ``parts`` is built as the models of s3nn are.  Any other is a plain network, given
-    ``input_shape`` (C, H, W) and ``classes`` if it takes them: each of its ReLUs becomes the neuron
-    of the row, ReLUs again in the row ``relu``, and its weights are seen through the row's synapse
-    (``s3nn.spikify``), so that all rows have the same layers and one can start at another's weights.
+    One that takes ``parts`` is built as the models of s3nn are.  Any other is a plain network and
+    given ``input_shape`` (C, H, W) and ``classes`` if it takes them: each of its ReLUs becomes the
+    neuron of the row, ReLUs again in the row ``relu``, and its weights are seen through the row's
+    synapse (``s3nn.spikify``).  So all rows have the same layers, and one can start at another's
+    weights.
 
-    Raises ``UsageError`` for a file that is not there, cannot be imported or has no network, and for
-    a name that is taken.
+    Raises ``UsageError`` for a file that is not there, cannot be imported or has no network, and
+    for a name that is taken.
     """
     file = Path(path).resolve()
     module = _import(file, str(path))

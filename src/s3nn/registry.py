@@ -19,7 +19,6 @@ from typing import Any
 
 from s3nn.errors import UsageError, unknown_name
 
-
 SPEC_LENGTH = 1000
 
 

@@ -23,7 +23,6 @@ try:  # a package that does not fit this torch raises more than ImportError
     import neurobench.benchmarks
     import neurobench.metrics.workload  # noqa: F401
 
-    from counts_run.others import neurobench as theirs
     from counts_run.others import spikingjelly, syops
 except Exception as error:
     pytest.skip(f"needs the extra s3nn[neurobench]: {error}", allow_module_level=True)
@@ -76,7 +75,7 @@ def test_neurobench_counts_the_same(kind: type, row: str) -> None:
 @pytest.mark.parametrize("kind", [Mlp, Cnn7])
 @pytest.mark.parametrize("row", ["fire", "int4", "relu"])
 def test_loops_are_the_judge(kind: type, row: str) -> None:
-    """NeuroBench takes a weight of zero for no synapse; s3nn counts synapses, whatever they hold."""
+    """NeuroBench takes a weight of zero for no synapse; s3nn counts synapses of any weight."""
     network, x = network_of(kind, row), batches()[0][:1]
     copied = plain(network)
     reads: list[tuple[Any, Tensor]] = []

@@ -1,4 +1,4 @@
-"""Packs that mean harm, or were harmed: each is refused in one sentence, and nothing is executed."""
+"""Packs that mean harm, or were harmed: refused in one sentence each, and nothing is executed."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def test_a_pack_from_the_hub(hub: Hub, packed: Path) -> None:
 def test_what_the_hub_has_not_is_one_sentence(hub: Hub, copy: Path) -> None:
     (copy / "model.safetensors").unlink()
     hub.repositories["me/half"] = copy
-    with pytest.raises(PackError, match="hf://me/half: model.safetensors cannot be fetched") as e:
+    with pytest.raises(PackError, match=r"hf://me/half: model\.safetensors cannot be fe") as e:
         s3nn.load("hf://me/half")
     assert "\n" not in str(e.value)
     assert "404" in str(e.value)
@@ -71,7 +71,7 @@ def test_a_manifest_from_the_hub_is_checked_before_anything_else_is_fetched(
     text = (copy / "pack.json").read_text()
     (copy / "pack.json").write_text(text.replace('"README.md"', '"../README.md"'))
     hub.repositories["me/evil"] = copy
-    with pytest.raises(PackError, match="README.md"):
+    with pytest.raises(PackError, match=r"README\.md"):
         s3nn.load("hf://me/evil")
     assert [name for _, name, _ in hub.asked] == ["pack.json"]
 

@@ -115,9 +115,9 @@ def test_the_interval_comes_from_the_comparison_that_the_run_is_of(
     found = open_pack(tmp_path / "out").comparison
     assert found is not None
     assert found.rows[0].accuracy.per_seed[0] == mean
+    other = replace(row, accuracy=measure([0.5]))
+    write_result(tmp_path / "other", replace(result, rows=(other,)))
     with pytest.raises(UsageError, match="has no row 's3nn' with the accuracy of"):
-        other = replace(row, accuracy=measure([0.5]))
-        write_result(tmp_path / "other", replace(result, rows=(other,)))
         pack(run, tmp_path / "out2", comparison=tmp_path / "other")
 
 
