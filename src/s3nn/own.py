@@ -42,7 +42,7 @@ def add_models(path: Path | str) -> list[str]:
     given ``input_shape`` (C, H, W) and ``classes`` if it takes them: each of its ReLUs becomes the
     neuron of the row, ReLUs again in the row ``relu``, and its weights are seen through the row's
     synapse (``s3nn.spikify``).  So all rows have the same layers, and one can start at another's
-    weights.
+    weights.  A network whose answer is an image says ``answers_images = True``.
 
     Raises ``UsageError`` for a file that is not there, cannot be imported or has no network, and
     for a name that is taken.
@@ -63,7 +63,9 @@ def add_models(path: Path | str) -> list[str]:
             raise UsageError(f"{path}: the model {name} is there already; rename {kind.__name__}")
         attribute = f"_built_{kind.__name__}"
         plain = "parts" not in inspect.signature(kind).parameters
-        setattr(module, attribute, _rebuilt(kind, name) if plain else kind)
+        built: Any = _rebuilt(kind, name) if plain else kind
+        built.answers_images = bool(getattr(kind, "answers_images", False))
+        setattr(module, attribute, built)
         summary = (inspect.getdoc(kind) or "").partition("\n")[0]
         MODELS.entries[name] = Entry(name, module.__name__, attribute, summary)
         found.append(name)
@@ -112,17 +114,19 @@ def _rebuilt(kind: type[nn.Module], name: str) -> Callable[..., nn.Module]:
             answer = network.eval()(torch.zeros(2, *input_shape))
             network.train(mode)
         shape = tuple(getattr(answer, "shape", ()))
-        if shape != (2, classes):
+        wanted = (2, *input_shape) if getattr(kind, "answers_images", False) else (2, classes)
+        if shape != wanted:
             raise UsageError(
                 f"the model {name} makes {shape or type(answer).__name__} of images "
-                f"{(2, *input_shape)}: it should make logits (2, {classes}), one a class"
+                f"{(2, *input_shape)}: it should make logits {(2, classes)}, one a class, or "
+                "images where it says answers_images = True"
             )
         spiking = spikify(network, neuron=parts.neuron, synapse=parts.synapse)
         spiking.input_shape = input_shape  # type: ignore[assignment]
         return spiking
 
-    wanted = [*given, "parts", "width"]
-    parameters = [inspect.Parameter(key, inspect.Parameter.POSITIONAL_OR_KEYWORD) for key in wanted]
+    named = [*given, "parts", "width"]
+    parameters = [inspect.Parameter(key, inspect.Parameter.POSITIONAL_OR_KEYWORD) for key in named]
     keywords = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in options]
     build.__signature__ = inspect.Signature([*parameters, *keywords])  # type: ignore[attr-defined]
     return build

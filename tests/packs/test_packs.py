@@ -59,7 +59,7 @@ def test_golden_vectors_are_the_networks_own(run: Path, packed: Path) -> None:
     images = trained.data().test.images[:4]
     logits = network(normalise(images, trained.mean, trained.std).double())
     assert torch.equal(vectors["images"], images)
-    torch.testing.assert_close(vectors["logits"], logits.detach(), rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(vectors["answers"], logits.detach(), rtol=1e-12, atol=1e-12)
     assert torch.equal(vectors["spikes"], torch.stack(counted, 1).long())
     assert int(vectors["spikes"].sum()) > 0
 
@@ -85,7 +85,7 @@ def test_the_card_says_what_the_result_says(run: Path, packed: Path) -> None:
     from s3nn.report import units
 
     text, row = (packed / "README.md").read_text(), read_result(run).rows[0]
-    assert f"{100 * row.accuracy.mean:.2f} % of 359 test images" in text
+    assert f"{100 * row.accuracy.mean:.2f} % on 359 test images" in text
     assert "CC BY 4.0" in text
     assert "embedded in scikit-learn" in text
     for name, energy in row.energy_pj.items():
@@ -117,7 +117,7 @@ def test_the_interval_comes_from_the_comparison_that_the_run_is_of(
     assert found.rows[0].accuracy.per_seed[0] == mean
     other = replace(row, accuracy=measure([0.5]))
     write_result(tmp_path / "other", replace(result, rows=(other,)))
-    with pytest.raises(UsageError, match="has no row 's3nn' with the accuracy of"):
+    with pytest.raises(UsageError, match="has no row 's3nn' with the score of"):
         pack(run, tmp_path / "out2", comparison=tmp_path / "other")
 
 
@@ -212,3 +212,38 @@ def test_a_mistake_in_the_request(
     assert says in err
     assert err.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_network_that_answers_with_images(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from s3nn.config import Data, Fit, Model, Optim, Run
+    from s3nn.experiment.train import train
+
+    settings = Run(
+        task="denoising(sigma=25)",
+        data=Data(name="digits", batch=64),
+        model=Model(name="dncnn", width=0.0625),
+        optim=Optim(lr=0.01, loss="mse"),
+        fit=Fit(epochs=1, threads=1),
+    )
+    train(settings, tmp_path / "run", progress=False)
+    pack(tmp_path / "run", tmp_path / "out.zip")
+    found = open_pack(tmp_path / "out.zip")
+    assert (found.proof.images, found.proof.error) == (8, 0)
+    card = found.contents["README.md"].decode()
+    images = found.result.rows[0].images
+    assert images is not None
+    assert f"## PSNR\n\n- {images.psnr_db.mean:.2f} dB on 359 test images" in card
+    assert main(["load", str(tmp_path / "out.zip")]) == 0
+    assert f"PSNR {images.psnr_db.mean:.2f} dB on 359 test images" in capsys.readouterr().out
+
+
+def test_a_network_on_a_chip_is_not_packed(run: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(run, tmp_path / "run"))
+    text = (folder / "run.json").read_text()
+    model = '"seed": null,\n      "mismatch"'
+    assert model in text
+    (folder / "run.json").write_text(text.replace(model, '"seed": 3,\n      "mismatch"'))
+    with pytest.raises(UsageError, match="chip"):
+        pack(folder, tmp_path / "out")

@@ -73,18 +73,20 @@ def load(words: list[str]) -> None:
 
 
 def _what(pack: Pack) -> list[str]:
-    from s3nn.report.units import accuracy_text, energy_text, percent_text
+    from s3nn.report.scores import score_of
+    from s3nn.report.units import energy_text, percent_text
 
+    score = score_of(pack.result)
     row, model, data = pack.result.rows[0], pack.trained.run.model, pack.result.data
     energy = ", ".join(f"{energy_text(pj)} ({name})" for name, pj in row.energy_pj.items())
     forms = sorted({name.partition("/")[0] for name in pack.contents if "/" in name})
     return [
         f"{pack.where}: {model.name}, width {model.width:g}, {model.neuron}, {model.synapse}, "
         f"{model.steps} step{'s' if model.steps > 1 else ''}, on {data.name} ({data.licence})",
-        f"accuracy {accuracy_text(row.accuracy)} of {data.splits.get('test', 0):,} test images; "
+        f"{score.name} {score.text(row.score)} on {data.splits.get('test', 0):,} test images; "
         f"fires {percent_text(row.firing_rate)}; {row.parameters:,} parameters",
         f"energy an inference: {energy}",
         *([f"also as: {', '.join(forms)}"] if forms else []),
         f"whole: {len(pack.manifest.files)} checksums hold, {pack.proof.images} golden images "
-        f"fire as they did, largest error of a logit {pack.proof.error:.1e}",
+        f"fire as they did, largest error of an answer {pack.proof.error:.1e}",
     ]

@@ -11,7 +11,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from s3nn.config import Run
 from s3nn.report import units
-from s3nn.report.schema import Measure, Result, Row
+from s3nn.report.schema import Result, Row
+from s3nn.report.scores import score_of
 from s3nn.report.text import escape
 
 WHAT = {
@@ -53,6 +54,7 @@ def card(
     ``sizes`` are the pack's files with their bytes, ``samples`` the images that were counted.
     """
     row, model = result.rows[0], run.model
+    taken = f"(N, {', '.join(map(str, shape))})"
     known = [lay for lay in row.layers if lay.firing_rate is not None]
     text: str = (
         _environment()
@@ -61,17 +63,23 @@ def card(
             title=f"{escape(row.name)}: {escape(model.name)} on {escape(result.data.name)}",
             tags=["spiking-neural-network", "s3nn"] if row.spikes else ["s3nn"],
             licence=licence,
+            pipeline="image-classification" if row.images is None else "image-to-image",
+            use=f"probabilities = trained.predict(images)  # uint8 {taken}"
+            if row.images is None
+            else f"trained.network  # images, normalised: {taken}",
             summary=_summary(run, row),
             facts=[
                 ("architecture", f"{model.name}, width {model.width:g}"),
                 ("neuron", row.neuron),
                 ("synapse", row.synapse),
+                ("task", run.task),
                 ("time steps", str(row.steps)),
                 ("parameters", f"{row.parameters:,} ({units.bytes_text(row.weight_bits / 8)})"),
                 ("input", f"{' x '.join(map(str, shape))} (channels x height x width), 8 bits"),
                 ("licence of the weights", licence or "not stated"),
             ],
-            accuracy=_accuracy(result, row, study),
+            score=score_of(result).title,
+            scores=_scores(result, row, study),
             samples=f"{samples:,}",
             operations=f"{units.count_text(row.macs)} multiply-accumulates, "
             f"{units.count_text(row.acs)} accumulates, {units.count_text(row.adds)} additions, "
@@ -91,7 +99,6 @@ def card(
                 ("licence", result.data.licence),
                 ("checksum", result.data.checksum),
             ],
-            shape=f"(N, {', '.join(map(str, shape))})",
             command=result.command,
             versions=[(k, units.scalar_text(v)) for k, v in result.versions.items() if v],
             files=[(name, _what(name), f"{size:,}") for name, size in sorted(sizes.items())],
@@ -109,23 +116,21 @@ def _summary(run: Run, row: Row) -> str:
     return f"A spiking network that runs in {steps}; {rate} of its neurons fire, on average."
 
 
-def _accuracy(result: Result, row: Row, study: Study | None) -> list[str]:
-    lines = [
-        f"{_share(row.accuracy)} of {result.data.splits.get('test', 0):,} test images "
-        f"(seed {', '.join(map(str, result.seeds))})",
-        f"{_share(row.validation_accuracy)} on validation, which picked the epoch",
-    ]
+def _scores(result: Result, row: Row, study: Study | None) -> list[str]:
+    score, seed = score_of(result), ", ".join(map(str, result.seeds))
+    validated = row.validation_accuracy if row.images is None else row.images.validation_psnr_db
+    images = f"{result.data.splits.get('test', 0):,} test images"
+    lines = [f"{score.text(row.score)} on {images} (seed {seed})"]
+    if row.images is not None:
+        lines.append(f"SSIM {row.images.ssim.mean:.4f} on the same")
+    if validated is not None:
+        lines.append(f"{score.text(validated)} on validation, which picked the epoch")
     if study is not None:
-        seeds = len(study.row.accuracy.per_seed)
         lines.append(
-            f"{units.accuracy_text(study.row.accuracy)} over {seeds} seeds of this network"
-            + (", with the 95 % interval" if study.row.accuracy.ci95 is not None else "")
+            f"{score.text(study.row.score)} over {len(study.row.score.per_seed)} seeds of this "
+            "network" + (", with the 95 % interval" if study.row.score.ci95 is not None else "")
         )
     return lines
-
-
-def _share(measure: Measure) -> str:
-    return f"{100 * measure.mean:.2f} %"
 
 
 def _what(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Golden vectors: test images with the logits and spikes that the packed network gives for them.
+"""Golden vectors: test images with the answers and spikes that the packed network gives for them.
 
 They are computed in double precision, where another machine's rounding flips no spike: who unpacks
 a network knows that what arrived computes what was sent.  (The vectors that go with compiled C,
@@ -23,29 +23,31 @@ from s3nn.neurons import Neuron
 from s3nn.training.weights import Form, fits, forms, tensors
 
 MOST_IMAGES = 64
-# Relative to the largest logit; rounding in double precision is nine orders smaller.
+# Relative to the largest value; rounding in double precision is nine orders smaller.
 TOLERANCE = 1e-5
 
 
 @dataclass(frozen=True, eq=False)
 class Golden:
-    """Raw images uint8 (N, C, H, W), logits float64 (N, classes), spikes int64 (N, layers).
+    """Raw images uint8 (N, C, H, W), answers float64, spikes int64 (N, layers).
+
+    Answers are logits (N, classes), or as large as the images where the task is one of images.
 
     ``spikes`` counts those that a layer of neurons emits for an image, over all steps; layers come
     in the order of the network's modules, and only those whose neurons spike.
     """
 
     images: Tensor
-    logits: Tensor
+    answers: Tensor
     spikes: Tensor
 
     def to_bytes(self) -> bytes:
-        return save({n: getattr(self, n).contiguous() for n in ("images", "logits", "spikes")})
+        return save({n: getattr(self, n).contiguous() for n in ("images", "answers", "spikes")})
 
 
 @dataclass(frozen=True)
 class Proof:
-    """What running the golden images gave: how many, and the largest error of a logit."""
+    """What running the golden images gave: how many, and the largest error of an answer's value."""
 
     images: int
     error: float
@@ -53,8 +55,8 @@ class Proof:
 
 def golden(trained: Trained, images: Tensor) -> Golden:
     """The golden vectors of a network for raw images."""
-    logits, spikes = _run(trained, images)
-    return Golden(images, logits, spikes)
+    answers, spikes = _run(trained, images)
+    return Golden(images, answers, spikes)
 
 
 def read_golden(content: bytes, trained: Trained, where: str) -> Golden:
@@ -63,9 +65,10 @@ def read_golden(content: bytes, trained: Trained, where: str) -> Golden:
     count = found["images"].shape[0] if "images" in found and found["images"].shape else 0
     if not 1 <= count <= MOST_IMAGES:
         raise PackError(f"{where} has {count} images; it needs 1 to {MOST_IMAGES}")
+    answer = trained.shape if trained.task.of_images else (len(trained.classes),)
     expected = {
         "images": Form(torch.uint8, (count, *trained.shape)),
-        "logits": Form(torch.float64, (count, len(trained.classes))),
+        "answers": Form(torch.float64, (count, *answer)),
         "spikes": Form(torch.int64, (count, len(_spiking(trained.network)))),
     }
     fits(found, expected, where)
@@ -74,17 +77,17 @@ def read_golden(content: bytes, trained: Trained, where: str) -> Golden:
 
 def prove(trained: Trained, vectors: Golden, where: str) -> Proof:
     """Run the golden images; an answer that is not as it was is a ``PackError``."""
-    logits, spikes = _run(trained, vectors.images)
-    largest = float(vectors.logits.abs().max())
-    error = float((logits - vectors.logits).abs().max()) / max(largest, 1e-300)
+    answers, spikes = _run(trained, vectors.images)
+    largest = float(vectors.answers.abs().max())
+    error = float((answers - vectors.answers).abs().max()) / max(largest, 1e-300)
     apart = int((spikes != vectors.spikes).any(1).sum())
     if not error <= TOLERANCE or apart:
         raise PackError(
-            f"{where}: of {len(logits)} golden images, {apart} fire otherwise than they did where "
-            f"it was packed, and a logit is {error:.1e} off: weights and vectors do not belong "
+            f"{where}: of {len(answers)} golden images, {apart} fire otherwise than they did where "
+            f"it was packed, and an answer is {error:.1e} off: weights and vectors do not belong "
             "together"
         )
-    return Proof(len(logits), error)
+    return Proof(len(answers), error)
 
 
 def _spiking(network: nn.Module) -> list[nn.Module]:
@@ -108,5 +111,5 @@ def _run(trained: Trained, images: Tensor) -> tuple[Tensor, Tensor]:
         layer.register_forward_hook(count)
     with torch.inference_mode():
         x = normalise(images, trained.mean, trained.std).double()
-        logits: Tensor = network(x)
-    return logits.detach().clone(), spikes
+        answers: Tensor = network(x)
+    return answers.detach().clone(), spikes

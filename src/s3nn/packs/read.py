@@ -79,6 +79,8 @@ def proved(manifest: Manifest, contents: Mapping[str, bytes], where: str) -> Pac
             f"{where}/{RUN} describes a network of {run.run.model.steps} steps, more than the "
             f"{MOST_STEPS} a pack's may"
         )
+    if run.run.chip.there:
+        raise PackError(f"{where}/{RUN} describes a network on an emulated chip: no pack has one")
     plan = planned(run, where)
     trained = opened(run, contents[WEIGHTS], where)
     vectors = read_golden(contents[GOLDEN], trained, f"{where}/{GOLDEN}")

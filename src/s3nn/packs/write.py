@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from s3nn.config import Run
-from s3nn.errors import PackError, RunFolderError, UsageError
+from s3nn.errors import PackError, RunFolderError, UnsupportedError, UsageError
 from s3nn.experiment.train import COUNTS, read_counts
 from s3nn.experiment.trained import Trained, open_run
 from s3nn.files import replacing, write_bytes
@@ -58,6 +58,7 @@ def pack(
     if not 1 <= images <= MOST_IMAGES:
         raise UsageError(f"a pack has 1 to {MOST_IMAGES} golden images, got {images}")
     trained = open_run(folder)
+    _in_software(trained.run, str(folder))
     contents = _contents(folder, trained, extras, images, licence, comparison)
     manifest = Manifest.of(contents, version("s3nn"))
     whole = {MANIFEST: manifest.text().encode(), **contents}
@@ -109,6 +110,16 @@ def _contents(
     return contents | {CARD: text.encode()}
 
 
+def _in_software(run: Run, where: str) -> None:
+    """An ``UnsupportedError`` for a network on a chip, whose noise no golden vector holds."""
+    if run.chip.there:
+        raise UnsupportedError(
+            "a pack of a network on an emulated chip",
+            f"{where}, chip.seed={run.chip.seed}",
+            "pack one that was trained without --chip; s3nn deploy puts it on chips",
+        )
+
+
 def _study(folder: Path, result: Result, comparison: Path | str | None) -> Study | None:
     """The comparison that the run is one network of."""
     home = folder.resolve().parents[1] if comparison is None else Path(comparison)
@@ -118,12 +129,12 @@ def _study(folder: Path, result: Result, comparison: Path | str | None) -> Study
     name = folder.resolve().parent.name if comparison is None else mine.name
     for row in found.rows:
         same = (row.neuron, row.synapse, row.steps) == (mine.neuron, mine.synapse, mine.steps)
-        if row.name == name and same and mine.accuracy.mean in row.accuracy.per_seed:
+        if row.name == name and same and mine.score.mean in row.score.per_seed:
             return Study(found, row)
     if comparison is None:
         return None
     raise UsageError(
-        f"{home} has no row {name!r} with the accuracy of {folder}: name the comparison that the "
+        f"{home} has no row {name!r} with the score of {folder}: name the comparison that the "
         "run was trained in"
     )
 
