@@ -13,7 +13,7 @@ import zipfile
 import zlib
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 from s3nn.errors import PackError
 from s3nn.packs.manifest import MANIFEST, MANIFEST_BYTES, MOST_FILES, Manifest, check_content
@@ -169,7 +169,7 @@ def members(path: Path) -> Members:
     return Zip(path)
 
 
-def _read(file: BinaryIO, most: int, called: str) -> bytes:
+def _read(file: IO[bytes], most: int, called: str) -> bytes:
     """All of a file, in pieces: what it says of its own size is not believed."""
     pieces: list[bytes] = []
     size = 0
