@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,8 @@ def test_the_walk(
             for line in text.splitlines():
                 command, *words = shlex.split(line)
                 assert command == "s3nn"
+                if words[0] == "export" and find_spec("nir") is None:
+                    continue  # the extra that the page names is not there
                 assert main(words) == 0, line
     assert names["accuracy"] > 0.8
     results = {name: read(f"runs/{name}/result.json")["rows"][0] for name in ("relu", "spiking")}

@@ -19,10 +19,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from s3nn.spikifying import spikify
 from s3nn.errors import UsageError
 from s3nn.models import Parts
 from s3nn.registry import MODELS, Entry, snake_case
+from s3nn.spikifying import spikify
 
 _files: list[str] = []
 

@@ -56,7 +56,17 @@ def zipped(path: Path, contents: Contents) -> Path:
     "name",
     [
         *("../README.md", "/etc/passwd", "a/../../b", "a\\b", "C:x", ".hidden", "a//b", "", "."),
-        *("nul", "com1.txt", "a/b/c/d/e", "new\nline", "\u202etxt", "x" * 101, "pack.json"),
+        *(
+            "network.nir",
+            "details.npz",
+            "c/nul",
+            "c/com1.txt",
+            "a/b/c/d/e",
+            "new\nline",
+            "\u202etxt",
+            "x" * 101,
+            "pack.json",
+        ),
     ],
 )
 def test_names_that_lead_elsewhere(copy: Path, name: str) -> None:
@@ -155,6 +165,7 @@ def test_a_zip_with_a_password(packed: Path, tmp_path: Path) -> None:
 
 
 Change = Callable[[dict[str, Any]], object]
+FILE = {"bytes": 0, "sha256": "0" * 64}
 
 
 @pytest.mark.parametrize(
@@ -170,9 +181,9 @@ Change = Callable[[dict[str, Any]], object]
         (lambda t: t["files"]["run.json"].update(bytes=True), "should be an integer"),
         (lambda t: t["files"]["run.json"].update(sha256="0" * 64), "its SHA-256 differs"),
         (lambda t: t["files"]["run.json"].update(sha256="x"), "has no SHA-256 for run.json"),
-        (lambda t: t["files"].update({"x": t["files"]["run.json"]}), "'x' is missing"),
+        (lambda t: t["files"].update({"c/x": t["files"]["run.json"]}), "'c/x' is missing"),
         (lambda t: t["files"].pop("counts.json"), "'counts.json' is not listed"),
-        (lambda t: t["files"].update({"RUN.json": t["files"]["run.json"]}), "in case only"),
+        (lambda t: t["files"].update(dict.fromkeys(("c/x", "c/X"), FILE)), "in case only"),
         (lambda t: t.update(extra=1), "has unknown 'extra'"),
         (lambda t: t.update({"a\nb": 1}), "has unknown 'a\\nb'"),
     ],
@@ -185,7 +196,7 @@ def test_manifests(copy: Path, change: Change, says: str) -> None:
 
 
 def test_many_files_in_a_manifest() -> None:
-    files = {f"f{i}": File(0, "0" * 64) for i in range(300)}
+    files = {f"c/f{i}": File(0, "0" * 64) for i in range(300)}
     with pytest.raises(PackError, match="lists 300 files"):
         Manifest("s3nn-pack", 1, "0", files).checked("x")
 

@@ -247,3 +247,25 @@ def test_a_network_on_a_chip_is_not_packed(run: Path, tmp_path: Path) -> None:
     (folder / "run.json").write_text(text.replace(model, '"seed": 3,\n      "mismatch"'))
     with pytest.raises(UsageError, match="chip"):
         pack(folder, tmp_path / "out")
+
+
+def test_other_forms_travel_along(run: Path, tmp_path: Path) -> None:
+    """The files that s3nn export writes, which its own tests hold against the network."""
+    for package in ("nir", "onnx", "onnxscript"):
+        pytest.importorskip(package, reason=f"pip install 's3nn[export]' brings {package}")
+    pack(run, tmp_path / "out", extras=("nir", "onnx"))
+    found = open_pack(tmp_path / "out")
+    forms = {name for name in found.contents if "/" in name}
+    assert forms == {
+        *(f"nir/network-{dialect}.nir" for dialect in ("threshold", "cuba", "if")),
+        *("onnx/network.onnx", "onnx/network-integer.onnx"),
+    }
+    assert "Neuromorphic Intermediate Representation" in found.contents["README.md"].decode()
+
+
+def test_an_imported_network_is_not_packed(run: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(run, tmp_path / "run"))
+    (folder / "network.nir").write_bytes(b"")
+    with pytest.raises(UsageError, match="a pack of a network that was imported is not supp"):
+        pack(folder, tmp_path / "out")
+    assert not (tmp_path / "out").exists()

@@ -23,7 +23,7 @@ class PackFlags:
     out: Path
     """The folder to write, or the file if it ends in .zip."""
     extras: Annotated[tuple[str, ...], tyro.conf.arg(name="with")] = ()
-    """Other forms of the network to put in: c."""
+    """Other forms of the network to put in: c, nir, onnx."""
     images: int = 8
     """How many test images are golden vectors."""
     licence: str | None = None

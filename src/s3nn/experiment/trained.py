@@ -188,6 +188,4 @@ def _imported(described: Described, folder: Path) -> Trained:
 
 def _trained(run: Run, network: nn.Module, data: Shown) -> Trained:
     shape = _shape(data)
-    return Trained(
-        run, network.eval(), shape, data.classes, data.mean, data.std, data.checksum
-    )
+    return Trained(run, network.eval(), shape, data.classes, data.mean, data.std, data.checksum)

@@ -21,6 +21,7 @@ WHAT = {
     "comparison.json": "the comparison over seeds that it is one network of",
     "counts.json": "exact operations, layer by layer",
     "metrics.jsonl": "the learning curve, a line an epoch",
+    "conversion.json": "what it was converted from, and how",
     "model.safetensors": "the weights",
     "golden.safetensors": "test images with their logits and spikes",
 }

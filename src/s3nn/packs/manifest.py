@@ -17,13 +17,14 @@ FORMAT, VERSION = "s3nn-pack", 1
 MEBIBYTE = 2**20
 MOST_FILES = 200
 MANIFEST_BYTES = MEBIBYTE
-# The most bytes of one file, by its name; of any other OTHER_BYTES.
+# The most bytes of one file.  A pack has no others but in folders, and there OTHER_BYTES.
 MOST_BYTES = {
     "run.json": MEBIBYTE,
     "result.json": 64 * MEBIBYTE,
     "comparison.json": 64 * MEBIBYTE,
     "counts.json": 16 * MEBIBYTE,
     "metrics.jsonl": 16 * MEBIBYTE,
+    "conversion.json": MEBIBYTE,
     "README.md": MEBIBYTE,
     "golden.safetensors": 256 * MEBIBYTE,
     "model.safetensors": 4096 * MEBIBYTE,
@@ -105,7 +106,8 @@ def check_name(name: str, where: str) -> None:
     """A ``PackError`` for a name that could lead out of the pack's folder, or is no plain one."""
     parts = name.split("/")
     plain = all(_PART.fullmatch(part) and not _DEVICES.fullmatch(part) for part in parts)
-    if not plain or len(parts) > _DEEPEST or name == MANIFEST:
+    known = len(parts) > 1 or name in MOST_BYTES
+    if not plain or not known or len(parts) > _DEEPEST:
         raise PackError(f"{where} lists the file {name!r:.120}, which is no name for a pack's file")
 
 

@@ -23,7 +23,16 @@ from s3nn.packs.golden import MOST_IMAGES, golden
 from s3nn.packs.manifest import MANIFEST, Manifest
 from s3nn.packs.members import members
 from s3nn.report.schema import Result, read_result
-from s3nn.training.folder import METRICS, RESULT, RUN, WEIGHTS, weights_of
+from s3nn.training.folder import (
+    CONVERSION,
+    IMPORTED,
+    METRICS,
+    RESULT,
+    RUN,
+    WEIGHTS,
+    describe,
+    weights_of,
+)
 
 GOLDEN, CARD, COMPARISON = "golden.safetensors", "README.md", "comparison.json"
 IMAGES = 8
@@ -45,7 +54,7 @@ def pack(
 
     Parameters
     ----------
-    extras: other forms of the network to put in: ``c``.
+    extras: other forms of the network to put in: ``c``, ``nir``, ``onnx``.
     images: how many test images are golden vectors.
     licence: of the weights, for the card.
     comparison: a folder that `s3nn compare` wrote, which the card takes the interval over seeds
@@ -57,8 +66,8 @@ def pack(
     folder, place = Path(run), Path(out)
     if not 1 <= images <= MOST_IMAGES:
         raise UsageError(f"a pack has 1 to {MOST_IMAGES} golden images, got {images}")
+    _is_ours(describe(folder).run, folder)
     trained = open_run(folder)
-    _in_software(trained.run, str(folder))
     contents = _contents(folder, trained, extras, images, licence, comparison)
     manifest = Manifest.of(contents, version("s3nn"))
     whole = {MANIFEST: manifest.text().encode(), **contents}
@@ -92,8 +101,9 @@ def _contents(
         WEIGHTS: weights_of(folder),
         GOLDEN: golden(trained, shown).to_bytes(),
     }
-    if (folder / METRICS).is_file():
-        contents[METRICS] = (folder / METRICS).read_bytes()
+    for name in (METRICS, CONVERSION):
+        if (folder / name).is_file():
+            contents[name] = (folder / name).read_bytes()
     if study is not None:
         contents[COMPARISON] = _travelling(study.result.to_json(), private)
     for name in extras:
@@ -110,13 +120,17 @@ def _contents(
     return contents | {CARD: text.encode()}
 
 
-def _in_software(run: Run, where: str) -> None:
-    """An ``UnsupportedError`` for a network on a chip, whose noise no golden vector holds."""
-    if run.chip.there:
+def _is_ours(run: Run, folder: Path) -> None:
+    """An ``UnsupportedError`` for networks that run.json and weights alone do not make."""
+    if run.chip.there:  # its noise is in no golden vector
         raise UnsupportedError(
             "a pack of a network on an emulated chip",
-            f"{where}, chip.seed={run.chip.seed}",
+            f"{folder}, chip.seed={run.chip.seed}",
             "pack one that was trained without --chip; s3nn deploy puts it on chips",
+        )
+    if (folder / IMPORTED).is_file():
+        raise UnsupportedError(
+            "a pack of a network that was imported", f"{folder}", f"share the file {IMPORTED} in it"
         )
 
 
