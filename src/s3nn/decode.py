@@ -62,7 +62,7 @@ def parse_json(text: str | bytes, where: str, most_bytes: int = 64 * 2**20) -> A
     {'a': [1, 2.5]}
     >>> parse_json("[NaN]", "a.json")
     Traceback (most recent call last):
-    s3nn.errors.RunFolderError: a.json is no JSON that can be read (NaN is no number of JSON)
+    s3nn.errors.RunFolderError: a.json cannot be read as JSON (NaN is no number of JSON)
     """
     if len(text) > most_bytes:
         raise RunFolderError(
@@ -73,7 +73,7 @@ def parse_json(text: str | bytes, where: str, most_bytes: int = 64 * 2**20) -> A
     except RecursionError:
         raise RunFolderError(f"{where} is nested too deeply to be read") from None
     except ValueError as error:  # UnicodeDecodeError and JSONDecodeError are such
-        raise RunFolderError(f"{where} is no JSON that can be read ({error})") from None
+        raise RunFolderError(f"{where} cannot be read as JSON ({error})") from None
 
 
 def _no_constant(name: str) -> Any:

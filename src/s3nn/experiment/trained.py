@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -157,7 +158,12 @@ def _shape(data: Shown) -> Shape:
 
 def _built(described: Described, data: Shown, where: str) -> nn.Module:
     run, classes = described.run, len(data.classes)
-    options = {"mean": data.mean, "std": data.std, "gates": run.gates, "chip": run.chip}
+    options: dict[str, Any] = {
+        "mean": data.mean,
+        "std": data.std,
+        "gates": run.gates,
+        "chip": run.chip,
+    }
     try:
         task_of(run, classes, data.mean, data.std)
         return build_model(run.model, _shape(data), classes, **options)

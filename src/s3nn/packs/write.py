@@ -8,7 +8,6 @@ import shutil
 import tempfile
 import zipfile
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +32,7 @@ from s3nn.training.folder import (
     describe,
     weights_of,
 )
+from s3nn.versions import versions
 
 GOLDEN, CARD, COMPARISON = "golden.safetensors", "README.md", "comparison.json"
 IMAGES = 8
@@ -69,7 +69,7 @@ def pack(
     _is_ours(describe(folder).run, folder)
     trained = open_run(folder)
     contents = _contents(folder, trained, extras, images, licence, comparison)
-    manifest = Manifest.of(contents, version("s3nn"))
+    manifest = Manifest.of(contents, str(versions()["s3nn"]))
     whole = {MANIFEST: manifest.text().encode(), **contents}
     if _is_there(place, manifest):
         return manifest

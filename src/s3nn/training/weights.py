@@ -73,7 +73,7 @@ def forms(content: bytes, where: str) -> dict[str, Form]:
 def _form(name: str, entry: Any, where: str) -> Form:
     found = entry if isinstance(entry, dict) else {}
     dtype, shape = found.get("dtype"), found.get("shape")
-    sizes = shape if isinstance(shape, list) else [None]
+    sizes: list[Any] = shape if isinstance(shape, list) else [None]
     whole = all(isinstance(n, int) and not isinstance(n, bool) and 0 <= n < 2**48 for n in sizes)
     if not isinstance(dtype, str) or dtype not in _DTYPES or not whole or len(sizes) > 8:
         raise RunFolderError(
