@@ -32,6 +32,19 @@ OTHERS = ("neurobench", "spikingjelly", "syops")
 ZERO_WEIGHTS = "-int"
 
 
+# Its table is filled by docs/tables.py.
+README = """\
+# Counts beside NeuroBench's, SpikingJelly's and syops'
+
+<!-- table: results/counts -->
+<!-- end -->
+
+Columns of a library say by how many operations an inference it differs from the column of ours
+before them. Each difference is explained in [docs/counts.md](../../docs/counts.md); a loop over
+every accumulation of an image (`one_image` in result.json) is the judge.
+"""
+
+
 @dataclass(frozen=True)
 class Flags:
     """Count networks with everybody's counters."""
@@ -135,6 +148,8 @@ def main(flags: Flags) -> int:
         "shows": claims,
     }
     write_text(flags.out / "result.json", json.dumps(tree, indent=1) + "\n")
+    if not (flags.out / "README.md").exists():
+        write_text(flags.out / "README.md", README)
     for show in claims:
         print(f"{'holds' if show['holds'] else 'FAILS'}: {show['claim']}: {show['value']}")
     return 0 if all(show["holds"] for show in claims) else 1

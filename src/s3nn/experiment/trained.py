@@ -145,10 +145,14 @@ def opened(described: Described, weights: bytes, where: str) -> Trained:
 
 
 def planned(described: Described, where: str) -> nn.Module:
-    """The network that a run.json describes on the meta device, where it takes no memory."""
+    """The network that a run.json describes on the meta device, where it takes no memory.
+
+    A chip is left out: it has values, which that device has not, and no state of its own.
+    """
     run_file = f"{where}/{RUN}"
+    in_software = replace(described, run=replace(described.run, chip=Chip()))
     with torch.device("meta"):
-        return _built(described, shown(described.data, run_file), run_file)
+        return _built(in_software, shown(described.data, run_file), run_file)
 
 
 def _shape(data: Shown) -> Shape:
