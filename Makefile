@@ -38,11 +38,14 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 # The libraries that s3nn is held against.  SpikingJelly and norse ask for torchvision, which they do
 # not need here and of which no build fits this torch: with it, nothing that looks for it imports.
+# NeuroBench asks for torchaudio, numba and tonic, which its harness does not import.
 bench: $(VENV)/.bench
 	$(BIN)/python -m pytest tests/bench
 
 $(VENV)/.bench: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench,rivals]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps neurobench syops
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt progress tqdm
 	$(BIN)/python -m pip uninstall --quiet --yes torchvision torchaudio
 	touch $@
 

@@ -166,6 +166,24 @@ def exact(tree: dict[str, Any]) -> str:
     return "\n".join([what, "", *lines])
 
 
+def counters(tree: dict[str, Any]) -> str:
+    """Operations an inference as each counter has them."""
+    heads = ["model", "row", "ACs", "NeuroBench", "SpikingJelly", "syops"]
+    heads += ["MACs", "NeuroBench", "SpikingJelly", "syops"]
+    lines = [f"| {' | '.join(heads)} |", "|---|---|" + "---:|" * (len(heads) - 2)]
+    for row in tree["counters"]:
+        cells = [row["model"], row["row"]]
+        for kind in ("acs", "macs"):
+            mine = row["ours"][kind] / row["samples"]
+            cells.append(f"{mine:,.0f}")
+            for name in ("neurobench", "spikingjelly", "syops"):
+                apart = row["theirs"][name][kind] - mine
+                cells.append("same" if abs(apart) < 1e-6 else f"{apart:+,.0f}")
+        lines.append(f"| {' | '.join(cells)} |")
+    what = f"Operations an inference, and what others count beyond ours; {tree['what']}."
+    return "\n".join([what, "", *lines])
+
+
 def budgets(tree: dict[str, Any]) -> str:
     """Measured energy of networks that were trained within budgets."""
     lines = ["| recipe | seed | budget | takes | of it | accuracy | fires |"]
@@ -286,6 +304,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "conversion": conversion,
     "budgets": budgets,
     "denoising": denoising,
+    "counters": counters,
     "exact": exact,
     "on_chips": on_chips,
     "conformance": arrived,

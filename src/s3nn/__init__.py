@@ -9,6 +9,8 @@
     counts = s3nn.count(trained.network, batches)   # exact operations
     energy = s3nn.price(counts, s3nn.PRICE_LISTS["float32_45nm"])
 
+    s3nn.pack("runs/first", "first.zip")            # to share; s3nn.load("first.zip") reads it
+
     program = s3nn.compile(trained)                 # C for this machine: program(uint8 images)
 
     spiking = s3nn.spikify(my_relu_network)         # a network of your own, one step, to be trained
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from s3nn.clock import unroll
     from s3nn.config import Run
     from s3nn.conversion import convert
-    from s3nn.data import load
+    from s3nn.data import load as load_data
     from s3nn.energy import PRICE_LISTS, Counts, Energy, count, lint, price, rivals
     from s3nn.errors import S3nnError, TrainingError, UnsupportedError, UsageError
     from s3nn.experiment.compare import compare
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
     from s3nn.graph.trace import trace
     from s3nn.models import Parts, SpikingModel
     from s3nn.neurons import Neuron, make_neuron
+    from s3nn.own import add_models
+    from s3nn.packs import load, pack
     from s3nn.recipes import find_recipe
     from s3nn.report.schema import Result
     from s3nn.rows import with_row
@@ -62,6 +66,7 @@ _HOME = {
     "TrainingError": "errors",
     "UnsupportedError": "errors",
     "UsageError": "errors",
+    "add_models": "own",
     "build_model": "training.build",
     "compare": "experiment.compare",
     "compile": "experiment.compiled",
@@ -71,9 +76,11 @@ _HOME = {
     "lower": "graph.lower",
     "quantise": "graph.quantise",
     "lint": "energy",
-    "load": "data",
+    "load": "packs",
+    "load_data": "data:load",
     "make_neuron": "neurons",
     "open_run": "experiment.trained",
+    "pack": "packs",
     "price": "energy",
     "rivals": "energy",
     "spike": "surrogates",
@@ -100,6 +107,7 @@ __all__ = [
     "TrainingError",
     "UnsupportedError",
     "UsageError",
+    "add_models",
     "build_model",
     "compare",
     "compile",
@@ -108,9 +116,11 @@ __all__ = [
     "find_recipe",
     "lint",
     "load",
+    "load_data",
     "lower",
     "make_neuron",
     "open_run",
+    "pack",
     "price",
     "quantise",
     "rivals",
@@ -126,4 +136,5 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 's3nn' has no attribute {name!r}")
-    return getattr(import_module(f"s3nn.{_HOME[name]}"), name)
+    module, _, called = _HOME[name].partition(":")
+    return getattr(import_module(f"s3nn.{module}"), called or name)

@@ -29,11 +29,14 @@ s3nn: spiking neural networks that run in one time step
   s3nn energy RUN              operations and energy, layer by layer, under each price list
   s3nn lint RUN                every edge that stops being binary, and what it costs
   s3nn report RUN...           the page of one run or several
+  s3nn pack RUN --out PACK     one folder or zip to share: weights, model card, golden vectors
+  s3nn load PACK               check such a pack, and unpack it
   s3nn shard FOLDER OUT        images as archives that training streams from disk
   s3nn list [KIND]             what there is: recipes, models, neurons, surrogates, synapses, ...
 
 RECIPE is a name from `s3nn list recipes`, or a run.json to replay.  RUN is a folder that train or
-compare wrote.  `s3nn COMMAND --help` lists a command's flags; --debug shows tracebacks.
+compare wrote.  `s3nn COMMAND --help` lists a command's flags; --debug shows tracebacks;
+--models FILE.py adds networks of your own to the models, for any command.
 """
 
 
@@ -43,6 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
     try:
+        words = _own_models(words)
         return _dispatch(words)
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else 1
@@ -56,6 +60,24 @@ def main(argv: Sequence[str] | None = None) -> int:
             traceback.print_exc()
         print(f"s3nn: {error}", file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1
+
+
+def _own_models(words: list[str]) -> list[str]:
+    """Add the models of every ``--models FILE``; the words without it."""
+    rest: list[str] = []
+    given = iter(words)
+    for word in given:
+        flag, equals, file = word.partition("=")
+        if flag != "--models":
+            rest.append(word)
+            continue
+        file = file if equals else next(given, "")
+        if not file:
+            raise UsageError("--models needs a Python file with networks of your own")
+        from s3nn.own import add_models
+
+        add_models(file)
+    return rest
 
 
 def _dispatch(words: list[str]) -> int:

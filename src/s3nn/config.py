@@ -386,7 +386,10 @@ def _parts_exist(task: str, model: Model, optim: Optim) -> None:
     ):
         name = Spec.parse(spec).name
         if name not in registry.entries:
-            raise unknown_name(registry.kind, name, registry.entries)
+            error = unknown_name(registry.kind, name, registry.entries)
+            if registry is not MODELS:
+                raise error
+            raise UsageError(f"{error}; a model of your own: --models FILE.py")
 
 
 def _restrained(run: Run) -> None:

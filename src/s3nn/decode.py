@@ -7,7 +7,9 @@ refused elsewhere: JSON has no NaN.
 
 from __future__ import annotations
 
+import json
 import math
+import sys
 from dataclasses import MISSING, Field, fields, is_dataclass
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -40,7 +42,7 @@ def decode(kind: Any, value: Any, where: str = "result") -> Any:
         if not isinstance(value, dict):
             raise _wrong(where, value, "an object")
         item = get_args(kind)[1]
-        return {str(key): decode(item, each, f"{where}.{key}") for key, each in value.items()}
+        return {str(key): decode(item, each, f"{where}.{_key(key)}") for key, each in value.items()}
     if origin is Literal:
         if value not in get_args(kind):
             raise _wrong(where, value, f"one of {', '.join(map(repr, get_args(kind)))}")
@@ -48,6 +50,34 @@ def decode(kind: Any, value: Any, where: str = "result") -> Any:
     if origin in (Union, UnionType):
         return _decode_union(get_args(kind), value, where)
     return _decode_plain(kind, value, where)
+
+
+def parse_json(text: str | bytes, where: str, most_bytes: int = 64 * 2**20) -> Any:
+    """The JSON value of ``text``, or a ``RunFolderError`` that says what is wrong with it.
+
+    Refused besides what is no JSON: more than ``most_bytes``, brackets nested too deeply to be
+    read, numbers of thousands of digits, and the NaN and Infinity that JSON does not have.
+
+    >>> parse_json('{"a": [1, 2.5]}', "a.json")
+    {'a': [1, 2.5]}
+    >>> parse_json("[NaN]", "a.json")
+    Traceback (most recent call last):
+    s3nn.errors.RunFolderError: a.json cannot be read as JSON (NaN is no number of JSON)
+    """
+    if len(text) > most_bytes:
+        raise RunFolderError(
+            f"{where} has {len(text):,} bytes, more than the {most_bytes:,} it may"
+        )
+    try:
+        return json.loads(text, parse_constant=_no_constant)
+    except RecursionError:
+        raise RunFolderError(f"{where} is nested too deeply to be read") from None
+    except ValueError as error:  # UnicodeDecodeError and JSONDecodeError are such
+        raise RunFolderError(f"{where} cannot be read as JSON ({error})") from None
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no number of JSON")
 
 
 def encode(value: Any, where: str = "result") -> Any:
@@ -89,13 +119,19 @@ def _decode_dataclass(kind: Any, value: Any, where: str) -> Any:
         if missing:
             parts.append(f"lacks {', '.join(map(repr, missing))}")
         if unknown:
-            parts.append(f"has unknown {', '.join(map(repr, unknown))}")
+            named = ", ".join(repr(name)[:60] for name in unknown[:5])
+            parts.append(f"has unknown {named}{', ...' if len(unknown) > 5 else ''}")
         raise RunFolderError(
             f"{where} {' and '.join(parts)}: written by another version of s3nn? run it again"
         )
     hints = get_type_hints(kind)
     there = [name for name in names if name in value]
     return kind(**{name: decode(hints[name], value[name], f"{where}.{name}") for name in there})
+
+
+def _key(key: str) -> str:
+    """A key as a message names it: it may come from anyone, and a message is one line."""
+    return key if key.isprintable() and len(key) <= 60 else repr(key)[:60]
 
 
 def _optional(field: Field[Any]) -> bool:
@@ -121,10 +157,13 @@ def _decode_union(kinds: tuple[Any, ...], value: Any, where: str) -> Any:
 _PLAIN = {float: "a finite number", int: "an integer", str: "a string", bool: "true or false"}
 
 
+_MOST = sys.float_info.max  # a larger integer is no float, NaN compares with nothing
+
+
 def _decode_plain(kind: Any, value: Any, where: str) -> Any:
     if isinstance(value, bool) and kind is not bool:
         raise _wrong(where, value, _PLAIN[kind])
-    if kind is float and isinstance(value, int | float) and math.isfinite(value):
+    if kind is float and isinstance(value, int | float) and -_MOST <= value <= _MOST:
         return float(value)
     if kind is int and isinstance(value, float) and value.is_integer():
         return int(value)

@@ -27,6 +27,10 @@ class RunFolderError(UsageError):
     """A run folder that is missing, damaged, or belongs to another run."""
 
 
+class PackError(RunFolderError):
+    """A pack that is missing, damaged, or holds what no pack may."""
+
+
 class TrainingError(S3nnError, RuntimeError):
     """Training could not go on; the message says at which step and layer."""
 

@@ -19,6 +19,8 @@ from typing import Any
 
 from s3nn.errors import UsageError, unknown_name
 
+SPEC_LENGTH = 1000
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -126,11 +128,13 @@ class Spec:
     @classmethod
     def parse(cls, text: str) -> Spec:
         try:
+            if len(text) > SPEC_LENGTH:
+                raise ValueError(f"more than {SPEC_LENGTH} characters")
             node = ast.parse(text.strip(), mode="eval").body
             return cls._from_node(node)
-        except (SyntaxError, ValueError) as error:
+        except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError) as error:
             raise UsageError(
-                f"cannot read {text!r}: write a name, or a name with options "
+                f"cannot read {text[:100]!r}: write a name, or a name with options "
                 "such as fire(threshold=0.5)"
             ) from error
 
@@ -156,7 +160,8 @@ class Spec:
         return ast.literal_eval(node)
 
 
-def _snake_case(identifier: str) -> str:
+def snake_case(identifier: str) -> str:
+    """The name of an offer: ``StraightThrough`` -> ``straight_through``."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", identifier).lower()
 
 
@@ -173,7 +178,7 @@ def _read_module(path: Path, module: str) -> list[Entry]:
         elif isinstance(node, (ast.ClassDef, ast.FunctionDef)):
             doc = ast.get_docstring(node) or ""
             summaries[node.name] = doc.partition("\n")[0]
-    return [Entry(_snake_case(name), module, name, summaries.get(name, "")) for name in offers]
+    return [Entry(snake_case(name), module, name, summaries.get(name, "")) for name in offers]
 
 
 SURROGATES = Registry("surrogate", "s3nn.surrogates")

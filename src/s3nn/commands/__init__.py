@@ -31,6 +31,8 @@ COMMANDS: dict[str, Command] = {
     "energy": _lazy("accounting", "energy"),
     "lint": _lazy("accounting", "lint"),
     "report": _lazy("accounting", "report"),
+    "pack": _lazy("packing", "pack"),
+    "load": _lazy("packing", "load"),
     "shard": _lazy("sharding", "shard"),
     "list": _lazy("listing", "list_parts"),
 }

@@ -39,12 +39,12 @@ class CompileFlags:
 
 def compile_run(words: list[str]) -> None:
     flags = parse(CompileFlags, "compile", words)
-    from s3nn.experiment.compiled import prepare_trained
+    from s3nn.experiment.compiled import c_files, prepare_trained
     from s3nn.experiment.trained import open_run
     from s3nn.files import write_texts
     from s3nn.report.units import bytes_text, count_text
     from s3nn.runtime.engine import find_compiler
-    from s3nn.runtime.golden import golden_main, sizes
+    from s3nn.runtime.golden import sizes
 
     find_compiler()  # before minutes are spent
     trained = open_run(flags.run)
@@ -62,8 +62,7 @@ def compile_run(words: list[str]) -> None:
         exact = bool((program(golden) == expected).all())
         layers = found.margins(data.validation.images[:CHECKED].numpy())
     out = flags.out or flags.run / "compiled"
-    source = found.source
-    takes = sizes(found.plan, source, found.rates)
+    takes = sizes(found.plan, found.source, found.rates)
     report = {
         "bits": flags.bits,
         "accuracy": {"real": real, "compiled": compiled, "images": len(labels)},
@@ -72,15 +71,8 @@ def compile_run(words: list[str]) -> None:
         "sizes": asdict(takes),
         "layers": [asdict(layer) for layer in layers],
     }
-    write_texts(
-        out,
-        {
-            f"{flags.name}.h": source.header,
-            f"{flags.name}.c": source.body,
-            f"{flags.name}_check.c": golden_main(source, golden, expected),
-            "report.json": json.dumps(report, indent=1) + "\n",
-        },
-    )
+    texts = c_files(found, flags.name, golden)
+    write_texts(out, texts | {"report.json": json.dumps(report, indent=1) + "\n"})
     console.print(_table(flags.run, layers))
     console.print(
         f"accuracy on {len(labels)} test images: {100 * real:.2f} % in real numbers, "

@@ -22,6 +22,7 @@ from s3nn.experiment.combine import combine
 from s3nn.experiment.measure import rival_of
 from s3nn.experiment.teaching import teacher_run
 from s3nn.experiment.train import DETAILS, command_line, read_counts, train, write_arrays
+from s3nn.own import add_models, added_files
 from s3nn.report import read_result, write_report, write_result
 from s3nn.report.schema import Failure, Result, Row
 from s3nn.rows import DEFAULT_ROWS, row_of, with_row
@@ -166,6 +167,7 @@ def _train_all(cells: Sequence[Cell], jobs: int, progress: bool) -> list[Failure
     context.set_forkserver_preload(["s3nn.experiment.train"])
     waiting, failures = list(cells), []
     running: dict[Connection, tuple[Cell, ForkServerProcess]] = {}
+    own = added_files()
     say = _announcer(len(cells)) if progress else (lambda text: None)
     try:
         while waiting or running:
@@ -173,7 +175,7 @@ def _train_all(cells: Sequence[Cell], jobs: int, progress: bool) -> list[Failure
                 cell = waiting.pop(0)
                 say(f"{cell.row}, seed {cell.seed}")
                 ours, theirs = context.Pipe(duplex=False)
-                process = context.Process(target=_train_cell, args=(cell, theirs, progress))
+                process = context.Process(target=_train_cell, args=(cell, theirs, progress, own))
                 process.start()
                 theirs.close()
                 running[ours] = (cell, process)
@@ -208,9 +210,14 @@ def _outcome(connection: Connection, process: ForkServerProcess) -> str | None:
     return error if error is None or process.exitcode == 0 else f"{error} ({process.exitcode})"
 
 
-def _train_cell(cell: Cell, connection: Connection, progress: bool) -> None:
-    """In the cell's process: train, then send the error, or None."""
+def _train_cell(cell: Cell, connection: Connection, progress: bool, own: Sequence[str]) -> None:
+    """In the cell's process: train, then send the error, or None.
+
+    ``own`` are the files of the user's own models that were added before.
+    """
     try:
+        for file in own:
+            add_models(file)
         train(cell.run, cell.folder, teacher=cell.teacher, progress=progress)
         connection.send(None)
     except KeyboardInterrupt:

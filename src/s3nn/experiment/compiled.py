@@ -18,6 +18,7 @@ from s3nn.graph.nodes import Fire
 from s3nn.graph.quantise import Quantised, quantised
 from s3nn.runtime.emit import Source, emit
 from s3nn.runtime.engine import Program
+from s3nn.runtime.golden import golden_main
 from s3nn.runtime.plan import Plan, firing_rates, plan
 
 CALIBRATION = 200  # training images
@@ -85,6 +86,16 @@ def prepare_trained(
         name=name,
         vectors=vectors,
     )
+
+
+def c_files(found: Compilation, name: str, images: Array) -> dict[str, str]:
+    """The header, the source, and the check that holds golden ``images`` against their logits."""
+    expected = found.quantised.integer.run(images)
+    return {
+        f"{name}.h": found.source.header,
+        f"{name}.c": found.source.body,
+        f"{name}_check.c": golden_main(found.source, images, expected),
+    }
 
 
 def compile(

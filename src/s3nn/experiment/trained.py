@@ -13,7 +13,7 @@ from s3nn.config import Chip, Run
 from s3nn.data import Batches, DataSet, Split, few_labels, load
 from s3nn.data.base import Shape
 from s3nn.data.batches import normalise
-from s3nn.errors import RunFolderError, UnsupportedError
+from s3nn.errors import RunFolderError, UnsupportedError, UsageError
 from s3nn.export import Pixels
 from s3nn.export.nir import Nir
 from s3nn.graph.network import GraphNetwork
@@ -21,7 +21,17 @@ from s3nn.tasks import Posed, Task
 from s3nn.training.asked import task_of
 from s3nn.training.build import build_model
 from s3nn.training.fit import evaluation_batch
-from s3nn.training.folder import IMPORTED, describe, read_weights
+from s3nn.training.folder import (
+    IMPORTED,
+    RUN,
+    WEIGHTS,
+    Described,
+    Shown,
+    describe,
+    shown,
+    weights_of,
+)
+from s3nn.training.weights import Form, fits, forms, load_weights
 
 
 @dataclass(frozen=True)
@@ -102,40 +112,90 @@ def load_data(run: Run) -> DataSet:
     return data if asked.labels is None else few_labels(data, asked.labels, run.seed)
 
 
-def open_run(folder: Path, chip: Chip | None = None) -> Trained:
+def open_run(folder: Path | str, chip: Chip | None = None) -> Trained:
     """The trained network of a run folder, in eval mode; a damaged folder is an error.
 
     ``chip``, where it is given, is what the weights are put on, whatever they were trained on.
     """
+    folder = Path(folder)
     described = describe(folder)
     if chip is not None:
         described = replace(described, run=replace(described.run, chip=chip).check())
-    data = described.data
-    imported = (folder / IMPORTED).is_file()
+    if (folder / IMPORTED).is_file():
+        return _imported(described, folder)
+    return opened(described, weights_of(folder), str(folder))
+
+
+def opened(described: Described, weights: bytes, where: str) -> Trained:
+    """The network that a run.json describes with the weights of a model.safetensors, in eval mode.
+
+    It is put together without memory first, so that the names, shapes and dtypes of the weights can
+    be held against it before any is taken: what comes from elsewhere may describe a network larger
+    than this machine.  ``where`` is the place that errors name.
+
+    Raises ``RunFolderError`` for a network that cannot be built and for weights that are not its.
+    """
+    run_file, weights_file = f"{where}/{RUN}", f"{where}/{WEIGHTS}"
+    data = shown(described.data, run_file)
+    expected = planned(described, where).state_dict()
+    fits(forms(weights, weights_file), {k: Form.of(v) for k, v in expected.items()}, weights_file)
+    network = _built(described, data, run_file)
+    load_weights(weights, network, weights_file)
+    return _trained(described.run, network, data)
+
+
+def planned(described: Described, where: str) -> nn.Module:
+    """The network that a run.json describes on the meta device, where it takes no memory.
+
+    A chip is left out: it has values, which that device has not, and no state of its own.
+    """
+    run_file = f"{where}/{RUN}"
+    in_software = replace(described, run=replace(described.run, chip=Chip()))
+    with torch.device("meta"):
+        return _built(in_software, shown(described.data, run_file), run_file)
+
+
+def _shape(data: Shown) -> Shape:
+    channels, height, width = data.shape
+    return channels, height, width
+
+
+def _built(described: Described, data: Shown, where: str) -> nn.Module:
+    run, classes = described.run, len(data.classes)
+    options: dict[str, Any] = {
+        "mean": data.mean,
+        "std": data.std,
+        "gates": run.gates,
+        "chip": run.chip,
+    }
     try:
-        shape, classes = tuple(data["shape"]), tuple(data["classes"])
-        mean, std, checksum = tuple(data["mean"]), tuple(data["std"]), str(data["checksum"])
-    except (KeyError, TypeError) as error:
-        raise RunFolderError(f"{folder}/run.json says nothing of its data ({error})") from error
-    run = described.run
-    if imported:
-        network: nn.Module = _imported(folder, shape, data)
-        return Trained(run, network.eval(), shape, classes, mean, std, checksum)
-    network = build_model(
-        run.model, shape, len(classes), mean=mean, std=std, gates=run.gates, chip=run.chip
-    )
-    read_weights(folder, network)
-    return Trained(run, network.eval(), shape, classes, mean, std, checksum)
+        task_of(run, classes, data.mean, data.std)
+        return build_model(run.model, _shape(data), classes, **options)
+    except UsageError:
+        raise
+    except Exception as error:  # options of the wrong kind fail wherever they are used first
+        reason = " ".join(str(error).split())[:200]
+        raise RunFolderError(
+            f"{where} describes a network that cannot be built "
+            f"({type(error).__name__}: {reason}): is it damaged?"
+        ) from error
 
 
-def _imported(folder: Path, shape: Shape, data: dict[str, Any]) -> nn.Module:
+def _imported(described: Described, folder: Path) -> Trained:
     """The network of a folder that ``s3nn import`` wrote."""
+    data = shown(described.data, f"{folder}/{RUN}")
     try:
-        how = data["imported"]
-        pixels = Pixels(tuple(shape), tuple(how["mean"]), tuple(how["std"]), how["raw"])
+        how = described.data["imported"]
+        pixels = Pixels(_shape(data), tuple(how["mean"]), tuple(how["std"]), how["raw"])
         dt = float(how["dt"])
     except (KeyError, TypeError, ValueError) as error:
         raise RunFolderError(
             f"{folder}/run.json does not say how {IMPORTED} is read ({error}): import it again"
         ) from error
-    return GraphNetwork(Nir.read(folder / IMPORTED, pixels, dt))
+    network = GraphNetwork(Nir.read(folder / IMPORTED, pixels, dt))
+    return _trained(described.run, network, data)
+
+
+def _trained(run: Run, network: nn.Module, data: Shown) -> Trained:
+    shape = _shape(data)
+    return Trained(run, network.eval(), shape, data.classes, data.mean, data.std, data.checksum)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from s3nn.decode import decode, encode
+from s3nn.decode import decode, encode, parse_json
 from s3nn.errors import RunFolderError
 from s3nn.files import write_text
 
@@ -274,13 +274,13 @@ def read_result(folder: Path) -> Result:
     """Read ``folder``/result.json."""
     path = Path(folder) / "result.json"
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = parse_json(path.read_bytes(), str(path))
     except FileNotFoundError:
         raise RunFolderError(
             f"{folder} holds no result.json: name a folder that s3nn train or s3nn compare wrote"
         ) from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise RunFolderError(f"{path} cannot be read as JSON ({error}): run it again") from None
+    except OSError as error:
+        raise RunFolderError(f"{path} cannot be read ({error}): run it again") from None
     result: Result = decode(Result, value, str(path))
     object.__setattr__(result, "folder", str(folder))
     return result

@@ -12,22 +12,53 @@ conversion.json    of a run that was not trained: what it was converted from, an
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from math import prod
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
-from torch import Tensor, nn
+from safetensors.torch import save
+from torch import nn
 
 from s3nn.config import Run
+from s3nn.decode import decode, parse_json
 from s3nn.errors import RunFolderError
 from s3nn.files import write_bytes, write_text
 from s3nn.training.processes import Processes
+from s3nn.training.weights import load_weights
 
 RUN, WEIGHTS, RESULT, METRICS = "run.json", "model.safetensors", "result.json", "metrics.jsonl"
 CONVERSION = "conversion.json"
 IMPORTED = "network.nir"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The data that a network is for: images (C, H, W), how they are normalised, the classes."""
+
+    shape: tuple[int, ...]
+    classes: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    checksum: str
+
+    def check(self, where: str) -> Shown:
+        """This, or a ``RunFolderError`` for the first value that cannot be right."""
+        channels = self.shape[0] if self.shape else 0
+        for wrong, what in (
+            (len(self.shape) != 3 or min(self.shape) < 1, f"shape {self.shape} is no (C, H, W)"),
+            (prod(self.shape) > MOST_PIXELS, f"images of shape {self.shape} are too large"),
+            (not 1 <= len(self.classes) <= MOST_CLASSES, f"{len(self.classes)} classes"),
+            (len(self.mean) != channels or len(self.std) != channels, "mean and std a channel"),
+            (not all(value > 0 for value in self.std), "a std that is not > 0"),
+        ):
+            if wrong:
+                raise RunFolderError(f"{where} cannot be right: {what}")
+        return self
+
+
+MOST_PIXELS = 2**26
+MOST_CLASSES = 2**20
 
 
 @dataclass(frozen=True)
@@ -71,15 +102,29 @@ def describe(folder: Path) -> Described:
     """Read run.json; anything wrong with it is a ``RunFolderError``."""
     path = folder / RUN if folder.is_dir() else folder
     try:
-        tree = json.loads(path.read_text(encoding="utf-8"))
-        run, data, versions = tree["run"], tree["data"], tree["versions"]
+        content = path.read_bytes()
     except FileNotFoundError:
         raise RunFolderError(f"{folder} is no run folder: it has no {RUN}") from None
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except OSError as error:
+        raise RunFolderError(f"{path} cannot be read ({error}): train the run again") from error
+    return described(content, str(path))
+
+
+def described(content: bytes, where: str) -> Described:
+    """What the bytes of a run.json say; anything wrong with it is a ``RunFolderError``."""
+    tree = parse_json(content, where)
+    parts = tree if isinstance(tree, dict) else {}
+    if not all(isinstance(parts.get(name), dict) for name in ("run", "data", "versions")):
         raise RunFolderError(
-            f"{path} is damaged ({type(error).__name__}: {error}): train the run again"
-        ) from error
-    return Described(Run.from_json(run), dict(data), dict(versions))
+            f"{where} is damaged: it needs the objects run, data and versions; train the run again"
+        )
+    return Described(Run.from_json(parts["run"]), parts["data"], parts["versions"])
+
+
+def shown(data: dict[str, Any], where: str) -> Shown:
+    """What run.json says of the data that the network is for, checked."""
+    names = [field.name for field in fields(Shown)]
+    return decode(Shown, {n: data[n] for n in names if n in data}, f"{where} data").check(where)
 
 
 def write_weights(folder: Path, network: nn.Module) -> None:
@@ -87,24 +132,19 @@ def write_weights(folder: Path, network: nn.Module) -> None:
     write_bytes(folder / WEIGHTS, save(tensors, metadata={"format": "pt"}))
 
 
-def read_weights(folder: Path, network: nn.Module) -> None:
-    """Load model.safetensors into ``network``; what is damaged or does not fit is an error."""
+def weights_of(folder: Path) -> bytes:
+    """The bytes of model.safetensors, not looked at."""
     path = folder / WEIGHTS
     try:
-        tensors: dict[str, Tensor] = load_file(path)
+        return path.read_bytes()
     except FileNotFoundError:
         raise RunFolderError(
             f"{folder} holds no trained network: finish it with the command that began it"
         ) from None
-    except (SafetensorError, OSError) as error:
-        raise RunFolderError(f"{path} is damaged ({error}): train the run again") from error
-    expected = network.state_dict()
-    for name in sorted(expected.keys() | tensors.keys()):
-        here = tuple(expected[name].shape) if name in expected else None
-        there = tuple(tensors[name].shape) if name in tensors else None
-        if here != there:
-            raise RunFolderError(
-                f"{path} does not fit {RUN}: {name} has shape {there} in the file and {here} in "
-                "the network: the two files are not of the same run"
-            )
-    network.load_state_dict(tensors)
+    except OSError as error:
+        raise RunFolderError(f"{path} cannot be read ({error}): train the run again") from error
+
+
+def read_weights(folder: Path, network: nn.Module) -> None:
+    """Load model.safetensors into ``network``; what is damaged or does not fit is an error."""
+    load_weights(weights_of(folder), network, str(folder / WEIGHTS))

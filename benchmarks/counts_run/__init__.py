@@ -1,0 +1,1 @@
+"""Our counts beside those of other libraries."""
