@@ -3,8 +3,8 @@
     python benchmarks/spquant.py                        results/spquant
 
 Five rows: full precision, leaky integrate-and-fire with real weights, SpQuant-SNN, the same behind
-gates (from its weights, for half the epochs), and one step with 4-bit weights behind gates.  All but
-the first are taught by it and start at its weights.
+gates (from its weights, for half the epochs), and one step with 4-bit weights behind gates.  The
+others are taught by the first and start at its weights.
 Trained networks stay in runs/; what was cut off goes on when the command is repeated.
 """
 
