@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from s3nn.config import Optim, Run, Teacher
+from s3nn.config import Run, Teacher
 
 RELU, S3NN = "relu", "s3nn"
 LEARNED = "learn=True, per_channel=True"
-IF = f"iaf({LEARNED}, surrogate=sigmoid(alpha=1))"
+IF = f"iaf(threshold=2, {LEARNED}, surrogate=sigmoid(alpha=2))"
 
 
 def network(row: str) -> tuple[str, int]:
@@ -27,7 +27,7 @@ def network(row: str) -> tuple[str, int]:
         return f"fire({LEARNED})", 1
     kind, _, number = row.partition("-")
     if kind == "quantised":
-        return f"clip_floor(levels={int(number)}, threshold=3.0, shift=0, {LEARNED})", 1
+        return f"clip_floor(levels={int(number)}, threshold=2.0, shift=0, {LEARNED})", 1
     return IF, int(number.removeprefix("t"))
 
 
@@ -65,16 +65,10 @@ def cells(
                 recipe.with_model(neuron=neuron, steps=steps),
                 task=f"denoising(sigma={sigma:g})",
                 fit=replace(recipe.fit, epochs=number),
-                optim=recipe.optim if start is None else _again(recipe),
                 teacher=Teacher() if start is None else _at(runs / f"{first:g}" / start),
             )
             found.append(Cell(row, sigma, of_row, runs / f"{sigma:g}" / row))
     return found
-
-
-def _again(recipe: Run) -> Optim:
-    """A training that starts at weights of another: half of the learning rate."""
-    return replace(recipe.optim, lr=recipe.optim.lr / 2)
 
 
 def _at(folder: Path) -> Teacher:
