@@ -63,7 +63,7 @@ class Onnx(Exporter):
         folded = fold_affines(fire_before_pools(graph))
         shape = graph.specs[graph.image.name].shape
         model = exported(
-            _network(folded),
+            torch_network(folded),
             torch.zeros((2, *shape), dtype=torch.uint8),
             dynamic=True,
         )
@@ -97,8 +97,11 @@ def exported(network: nn.Module, example: Tensor, *, dynamic: bool) -> ModelProt
     return model
 
 
-def _network(graph: Graph) -> nn.Module:
-    """The graph's operations in torch, float32; its constants are buffers."""
+def torch_network(graph: Graph) -> nn.Module:
+    """The graph's operations in torch, float32, from raw pixels on; its constants are buffers.
+
+    For other exporters of torch: ``torch.export.export(torch_network(graph), (pixels,))``.
+    """
     import torch
     from torch import nn
 
