@@ -122,6 +122,11 @@ def shows(name: str, found: list[Outcome]) -> list[dict[str, Any]]:
     return claims
 
 
+def asked(words: list[str]) -> list[str]:
+    """The flags, without where the interpreters of this machine are."""
+    return [word for word in words if word != "--python" and "=" not in word]
+
+
 def main(flags: Flags) -> int:
     torch.set_num_threads(1)
     rows: list[dict[str, Any]] = []
@@ -134,7 +139,7 @@ def main(flags: Flags) -> int:
             {"network": name} | asdict(o) | {"flipped": o.flipped, "exact": o.exact} for o in found
         ]
     tree = {
-        "command": "python benchmarks/conformance.py",
+        "command": " ".join(["python benchmarks/conformance.py", *asked(sys.argv[1:])]),
         "what": "one step of the exported files of trained networks, beside their graphs",
         "versions": versions(),
         "host": host(1, None),

@@ -280,3 +280,22 @@ def test_conversion_by_steps(tmp_path: Path) -> None:
         sys.path.pop(0)
     assert "| relu, pre-charged | all steps | " in conversion(tree)
     assert "<!-- table: " in (out / "README.md").read_text("utf-8")
+
+
+def test_exported_networks_arrive(tmp_path: Path) -> None:
+    for package in ("onnx", "onnxruntime"):
+        pytest.importorskip(package)
+    command = [sys.executable, str(ROOT / "benchmarks" / "conformance.py"), "--epochs", "2"]
+    command += ["--recipe", "digits_mlp", "--run", "None", "--images", "20", "--no-everything"]
+    command += ["--tools", "onnxruntime", "--python", f"onnxruntime={sys.executable}"]
+    command += ["--out", str(tmp_path / "out"), "--runs", str(tmp_path / "runs")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode in (0, 1), done.stderr  # 1: real numbers may be a spike apart
+    text = (tmp_path / "out" / "result.json").read_text("utf-8")
+    tree = json.loads(text)
+    assert sys.executable not in tree["command"]
+    rows = {(row["form"], row["file"], row["tool"]): row for row in tree["conformance"]}
+    assert {("real", "onnx", "onnxruntime"), ("integer", "onnx", "onnxruntime")} == {*rows}
+    assert rows["integer", "onnx", "onnxruntime"]["logit_error"] == 0
+    assert rows["integer", "onnx", "onnxruntime"]["images"] == 359
+    assert all(show["holds"] for show in tree["shows"] if "integer" in show["claim"])

@@ -18,6 +18,7 @@ from s3nn.graph.lower import lower
 from s3nn.graph.quantise import quantised
 from s3nn.graph.rewrite import fire_before_pools
 from s3nn.models import Cnn7
+from s3nn.neurons import make_neuron
 
 SHAPE = (1, 8, 8)
 IMAGES = np.random.default_rng(0).integers(0, 256, (30, *SHAPE), dtype=np.uint8)
@@ -110,3 +111,23 @@ def test_real_numbers_in_runtimes(
             found = run(str(path), images)["logits"]
             bar = 1e-5 * np.abs(expected).max()
             np.testing.assert_allclose(found, expected[: len(images)], atol=bar, err_msg=engine)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_pools_that_hang_over(tmp_path: Path) -> None:
+    """Padded max-pools of potentials, and mean pools whose last windows are cut off."""
+    _module("onnxscript")
+    _module("onnxruntime")
+    network = nn.Sequential(
+        *(
+            nn.Conv2d(1, 4, 3),
+            nn.MaxPool2d(2, 2, padding=1, ceil_mode=True),
+            make_neuron("fire", 4),
+        ),
+        *(nn.AvgPool2d(3, 2, ceil_mode=True), nn.Flatten(), nn.Linear(16, 3)),
+    ).eval()
+    graph = lower(network, SHAPE, (0.0,), (0.2,))
+    path = make_exporter("onnx").write(graph, tmp_path / "net.onnx").path
+    found, expected = simulator.onnxruntime(str(path), IMAGES)["logits"], graph.run(IMAGES)
+    assert np.ptp(expected) > 0
+    np.testing.assert_allclose(found, expected, atol=1e-5)

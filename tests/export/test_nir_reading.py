@@ -273,8 +273,11 @@ FAULTS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "no input": (lambda t: node(t, "Input").update(type="Conv2d"), "0 nodes of the type Input"),
     "two outputs": (lambda t: node(t, "SumPool2d").update(type="Output"), "2 nodes of the type"),
     "cut": (lambda t: t["node"].update(edges=t["node"]["edges"][1:]), "reads nothing|no way"),
-    "a kind": (lambda t: node(t, "SumPool2d").update(type="Delay"), "type Delay is not supported"),
-    "nested": (lambda t: node(t, "CubaLIF").update(type="NIRGraph"), "type NIRGraph"),
+    "a kind": (
+        lambda t: node(t, "SumPool2d").update(type="Delay"),
+        "type 'Delay' is not supported",
+    ),
+    "nested": (lambda t: node(t, "CubaLIF").update(type="NIRGraph"), "type 'NIRGraph'"),
     "no weight": (lambda t: node(t, "Conv2d").pop("weight"), "no numbers called 'weight'"),
     "text weight": (lambda t: node(t, "Conv2d").update(weight="x"), "no numbers called 'weight'"),
     "axes": (lambda t: node(t, "Conv2d").update(weight=np.ones((2, 9))), "not of 4 axes"),

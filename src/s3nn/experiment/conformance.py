@@ -106,6 +106,7 @@ def conformance(
         for name in chosen:
             if name not in known:
                 raise unknown_name("choice", name, known)
+    trained.classifies("conformance")
     if images < 0:
         raise UsageError(f"--images {images}: give a number of images, or 0 for all of them")
     split = trained.data().test.images.numpy()

@@ -65,6 +65,7 @@ def export_run(
     ``integer`` exports the network of integers, hidden weights of ``bits`` bits; ``onnx`` is then
     that of ``s3nn compile`` bit for bit.
     """
+    trained.classifies("export")
     if to == "nir":
         exporter = make_exporter("nir", dialect=dialect)
     else:

@@ -44,12 +44,12 @@ class _Reader:
     def __init__(self, path: Path, tree: Tree, pixels: Pixels, dt: float, input_text: str) -> None:
         self.path, self.pixels, self.dt = path, pixels, dt
         whole = tree.get("node")
-        if not isinstance(whole, dict) or whole.get("type") != "NIRGraph":
+        if not isinstance(whole, dict) or _text(whole, "type") != "NIRGraph":
             raise self._wrong("it holds no NIRGraph")
         self.nodes = self._nodes(whole)
         self.edges = self._edges(whole)
         metadata = whole.get("metadata")
-        said = metadata.get("input") if isinstance(metadata, dict) else None
+        said = _text(metadata, "input") if isinstance(metadata, dict) else None
         self.raw = pixels.raw if pixels.raw is not None else said == input_text
         self.vertices: list[Vertex] = []
         self.specs: dict[str, Spec] = {}
@@ -61,10 +61,10 @@ class _Reader:
         return UsageError(f"{self.path} is not a NIR network that can be read: {reason}")
 
     def _at(self, name: str, reason: str) -> UsageError:
-        return self._wrong(f"node {name!r} {reason}")
+        return self._wrong(f"node {name[:60]!r} {reason}")
 
     def _cannot(self, what: str, name: str, instead: str) -> UnsupportedError:
-        return UnsupportedError(what, f"node {name!r} of {self.path}", instead)
+        return UnsupportedError(what, f"node {name[:60]!r} of {self.path}", instead)
 
     # The file's parts, checked.
 
@@ -90,7 +90,7 @@ class _Reader:
             raise self._wrong("an edge is there twice")
         for name in (name for pair in found for name in pair):
             if name not in self.nodes:
-                raise self._wrong(f"an edge leads to {name!r}, which is no node")
+                raise self._wrong(f"an edge leads to {name[:60]!r}, which is no node")
         return found
 
     def _only(self, kind: str) -> str:
@@ -169,7 +169,7 @@ class _Reader:
                 break
             if kind not in READERS:
                 raise self._cannot(
-                    f"a NIR node of the type {kind[:40]}", name, f"take a network of {_KNOWN}"
+                    f"a NIR node of the type {kind[:40]!r}", name, f"take a network of {_KNOWN}"
                 )
             READERS[kind](self, name, source)
         return _with_means(Graph(tuple(self.vertices)))
@@ -442,6 +442,12 @@ READERS: dict[str, Callable[[Any, str, str], None]] = {
     "CubaLIF": _Reader._neuron,
 }
 _KNOWN = ", ".join(sorted(READERS))
+
+
+def _text(tree: Tree, key: str) -> str | None:
+    """A piece of text; arrays, which do not compare to one truth, are none."""
+    found = tree.get(key)
+    return found if isinstance(found, str) else None
 
 
 def _near(values: Array, wanted: float) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from math import inf, prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ from s3nn.graph.nodes import (
     Linear,
     MaxPool,
     MeanPool,
+    Pool,
     SumPool,
 )
 from s3nn.graph.rewrite import fire_before_pools, fold_affines
@@ -63,7 +65,7 @@ class Onnx(Exporter):
         folded = fold_affines(fire_before_pools(graph))
         shape = graph.specs[graph.image.name].shape
         model = exported(
-            _network(folded),
+            torch_network(folded),
             torch.zeros((2, *shape), dtype=torch.uint8),
             dynamic=True,
         )
@@ -97,8 +99,11 @@ def exported(network: nn.Module, example: Tensor, *, dynamic: bool) -> ModelProt
     return model
 
 
-def _network(graph: Graph) -> nn.Module:
-    """The graph's operations in torch, float32; its constants are buffers."""
+def torch_network(graph: Graph) -> nn.Module:
+    """The graph's operations in torch, float32, from raw pixels on; its constants are buffers.
+
+    For other exporters of torch: ``torch.export.export(torch_network(graph), (pixels,))``.
+    """
     import torch
     from torch import nn
 
@@ -152,9 +157,19 @@ def _constants(graph: Graph, vertex: Vertex) -> dict[str, Array]:
             return {name: v.reshape(ones).astype(np.float32) for name, v in pair.items()}
         case Fire():
             return {"threshold": node.threshold.reshape(ones).astype(np.float32)}
+        case MeanPool() | SumPool():
+            sizes = node.sizes(graph.specs[vertex.inputs[0]].shape)
+            share = prod(node.kernel) / (sizes if isinstance(node, MeanPool) else 1 + 0 * sizes)
+            return {"share": share[None, None].astype(np.float32)}
         case Channels():
             return {"index": node.index.astype(np.int64)}
     return {}
+
+
+def _around(node: Pool, x: Tensor) -> list[int]:
+    """Left, right, above, below: as far as windows reach, which exporters count differently."""
+    down, right = node.over((x.shape[1], x.shape[2], x.shape[3]))
+    return [node.padding[1], right, node.padding[0], down]
 
 
 def _run(vertex: Vertex, inputs: list[Tensor], held: dict[str, Tensor]) -> Tensor:
@@ -182,18 +197,16 @@ def _run(vertex: Vertex, inputs: list[Tensor], held: dict[str, Tensor]) -> Tenso
         case Flatten():
             return x.flatten(1)
         case MaxPool():
-            return functional.max_pool2d(
-                x, node.kernel, node.stride, node.padding, ceil_mode=node.ceil
-            )
-        case MeanPool() | SumPool() if not any(node.padding):
-            mean = isinstance(node, MeanPool)
-            return functional.avg_pool2d(
-                *(x, node.kernel, node.stride),
-                ceil_mode=node.ceil,
-                divisor_override=None if mean else 1,
-            )
+            around = _around(node, x)
+            wide = functional.pad(x, around, value=-inf) if any(around) else x
+            return functional.max_pool2d(wide, node.kernel, node.stride)
+        case MeanPool() | SumPool():
+            around = _around(node, x)
+            wide = functional.pad(x, around) if any(around) else x
+            # Not with divisor_override, which the exporter forgets.
+            return functional.avg_pool2d(wide, node.kernel, node.stride) * held["share"]
     raise UnsupportedError(
-        f"{type(node).__name__.lower()}{' with padding' * isinstance(node, SumPool)} in ONNX",
+        f"{type(node).__name__.lower()} in ONNX",
         f"layer {vertex.name}",
-        "build the layer from convolutions, linear layers, max and mean pools without padding",
+        "build the layer from convolutions, linear layers, max and mean pools",
     )

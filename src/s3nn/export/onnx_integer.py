@@ -261,27 +261,21 @@ class _Builder:
         return self._node("Concat", parts, vertex.name, axis=1)
 
     def _spike_pool(self, vertex: Vertex, node: Pool) -> str:
-        (down, right) = node.padding
+        """Padded as far as windows reach; ONNX's ``ceil_mode`` counts some that torch does not."""
+        over = node.over(self.graph.specs[vertex.inputs[0]].shape)
         return self._node(
             "MaxPool",
             [self.value[vertex.inputs[0]]],
             vertex.name,
             kernel_shape=list(node.kernel),
             strides=list(node.stride),
-            pads=[down, right, down, right],
-            ceil_mode=int(node.ceil),
+            pads=[*node.padding, *over],
         )
 
     def _over_windows(self, vertex: Vertex, node: Pool, operation: str, fill: int) -> str:
         """``Max`` or ``Sum`` over windows, as one of slices, the image surrounded by ``fill``."""
         name, shape = vertex.name, self.graph.specs[vertex.inputs[0]].shape
-        x, sides = self._wide(vertex.inputs[0]), node.sides(shape)
-        over = [
-            max(
-                0, (sides[a] - 1) * node.stride[a] + node.kernel[a] - shape[a + 1] - node.padding[a]
-            )
-            for a in (0, 1)
-        ]
+        x, sides, over = self._wide(vertex.inputs[0]), node.sides(shape), node.over(shape)
         if any(node.padding) or any(over):
             around = self._constant([0, 0, *node.padding, 0, 0, *over], np.int64, name)
             x = self._node("Pad", [x, around, self._constant(fill, np.int32, name)], name)

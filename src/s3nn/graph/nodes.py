@@ -182,6 +182,18 @@ class Pool(Node):
         )
         return high, wide
 
+    def over(self, shape: tuple[int, ...]) -> Pair:
+        """How many pixels the last windows reach over the image's end, down and right."""
+        sides = self.sides(shape)
+        down, right = (
+            max(
+                0,
+                (sides[a] - 1) * self.stride[a] + self.kernel[a] - shape[a + 1] - self.padding[a],
+            )
+            for a in (0, 1)
+        )
+        return down, right
+
     def infer(self, *inputs: Spec) -> Spec:
         (x,) = inputs
         _check(len(x.shape) == 3, self, f"no image {x.shape}")
