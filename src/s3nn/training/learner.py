@@ -15,8 +15,7 @@ from s3nn.clock import Unroll
 from s3nn.config import Optim, Run
 from s3nn.errors import TrainingError
 from s3nn.gates import MaskLoss
-from s3nn.losses import Loss
-from s3nn.registry import LOSSES
+from s3nn.losses import Loss, make_loss
 from s3nn.training.augment import cutout, mixup
 from s3nn.training.distillation import distillation
 from s3nn.training.restraint import Restraint
@@ -45,7 +44,7 @@ class Learner(L.LightningModule):
         self.network = network
         self.run = run
         self.accuracy = MulticlassAccuracy(num_classes=classes, average="micro")
-        self.loss: Loss = LOSSES.build(run.optim.loss)
+        self.loss: Loss = make_loss(run.optim.loss)
         self._teacher = (teacher,)  # in a tuple: no parameters of ours
         self.restraint = restraint
         self.spent = MeanMetric()
