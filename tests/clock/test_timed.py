@@ -1,7 +1,8 @@
-"""Layers and networks of neurons that fire once: their gradient, their twin in steps, their counts."""
+"""Layers and networks of neurons that fire once: gradients, the twin in steps, counts."""
 
 from __future__ import annotations
 
+from itertools import product
 from math import exp, inf
 
 import pytest
@@ -22,7 +23,12 @@ from s3nn.synapses.real import Real
 from s3nn.training.build import build_model
 
 STEPS = 16
-KERNELS: list[dict[str, float]] = [{}, {"a": 0.8, "b": 0.2}, {"a": 0.8, "b": 0.2, "tau": 3.0}]
+KERNELS: list[dict[str, float]] = [
+    {},
+    {"a": 0.8, "b": 0.2},
+    {"a": 0.8, "b": 0.2, "tau": 3.0},
+    {"a": 0.8, "b": 0.2, "balance": True},
+]
 
 
 def times_of(shape: tuple[int, ...], seed: int) -> Tensor:
@@ -61,12 +67,18 @@ def test_gradients_of_a_linear_layer_are_those_of_the_rule(
     after.backward(grad)
     weight = layer.weights.weight
     of_weight, of_times = torch.zeros_like(weight), torch.zeros_like(before)
+    given = {name: value for name, value in options.items() if name != "balance"}
+    means = torch.zeros(6, 5)
+    if "balance" in options:
+        for n, j in product(range(6), range(5)):
+            pairs = [kernel(t.item(), after[n, j].item(), **given) for t in before[n]]
+            means[n, j] = sum(pairs) / 9
     for n in range(6):
         e = grad[n] / (grad[n].norm() + 1e-10)
         for j in range(5):
             for i in range(9):
                 t_i, t_j = before[n, i].item(), after[n, j].item()
-                of_weight[j, i] -= e[j] * kernel(t_i, t_j, **options) / 6
+                of_weight[j, i] -= e[j] * (kernel(t_i, t_j, **given) - means[n, j]) / 6
                 of_times[n, i] += e[j] * weight[j, i] * cause(t_i, t_j, options.get("tau", 0.0))
     torch.testing.assert_close(weight.grad, of_weight.detach())
     torch.testing.assert_close(before.grad, of_times.detach())

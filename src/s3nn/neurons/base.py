@@ -130,6 +130,8 @@ class TimedNeuron(SteppedNeuron):
     def pairing(self, before: Tensor, after: Tensor, steps: int) -> tuple[Tensor, Tensor]:
         """K and C of pairs of spikes at t_i (``before``) and t_j (``after``), which broadcast.
 
+        The last axis is that of the inputs of one neuron, all of them.
+
         The gradient of a weight is -e_j K(t_i, t_j), e_j = dE/dt_j; that of the time in front of
         it, which it hands down, is e_j w C(t_i, t_j).
         """

@@ -37,7 +37,10 @@ class Sstdp(TimedNeuron):
         K = -b e^(-(t_i - t_j)/tau), C = 0   for t_i > t_j
 
     A neuron that is to fire earlier (e > 0) so strengthens what made it fire, and one that is to
-    fire later weakens it.
+    fire later weakens it.  With ``balance``, K is less its mean over the neuron's inputs (silent
+    ones too), so that what some weights gain others lose and their sum stays: the neuron learns
+    what to fire for, not how easily it fires.  This is ours; without it hidden layers of many
+    inputs fall silent together, or fire at once.
     Source: Liu, Zhao, Chen, Wang, Yang, Jiang, "SSTDP: Supervised Spike Timing Dependent Plasticity
     for Efficient Spiking Neural Network Training", Front. Neurosci. 15 (2021) 756876, and the
     authors' code (theta 100, a 1, b 0, no tau; start 39.2 in front and 192 behind).
@@ -51,6 +54,7 @@ class Sstdp(TimedNeuron):
     a, b, tau: of the kernel; tau in steps, none for a constant one.
     start: weights start uniform in 0 .. start theta / fan-in; start/2 is how many thresholds all
         inputs together weigh at first.
+    balance: take the mean over the inputs from K.
     redraw: the share of an epoch's samples below which a hidden neuron that fires for them is dead
         and gets new weights; 0: none is.
 
@@ -68,6 +72,7 @@ class Sstdp(TimedNeuron):
         tau: float | None = None,
         start: float = 40.0,
         redraw: float = 0.001,
+        balance: bool = False,
         surrogate: Surrogate | None = None,
         channels: int | None = None,
     ) -> None:
@@ -82,7 +87,7 @@ class Sstdp(TimedNeuron):
             raise UsageError(f"sstdp needs 0 <= redraw < 1, a share of the samples, got {redraw}")
         self.threshold = threshold_of(threshold, False, False, None)
         self.a, self.b, self.tau = a, b, tau
-        self.start, self.redraw = start, redraw
+        self.start, self.redraw, self.balance = start, redraw, balance
         self.surrogate = Arctan() if surrogate is None else surrogate
 
     def charge(self, current: Tensor, state: State | None) -> Tensor:
@@ -95,6 +100,12 @@ class Sstdp(TimedNeuron):
         return s, (v, fired + s.detach())
 
     def pairing(self, before: Tensor, after: Tensor, steps: int) -> tuple[Tensor, Tensor]:
+        kernel, cause = self._window(before, after, steps)
+        if self.balance:
+            kernel = kernel - kernel.mean(-1, keepdim=True)
+        return kernel, cause
+
+    def _window(self, before: Tensor, after: Tensor, steps: int) -> tuple[Tensor, Tensor]:
         if self.tau is not None:
             gap = before.clamp(max=steps) - after.clamp(max=steps)
             decay = torch.exp(-gap.abs() / self.tau)
@@ -106,4 +117,4 @@ class Sstdp(TimedNeuron):
         return (self.a + self.b) * cause - self.b, cause
 
     def extra_repr(self) -> str:
-        return f"a={self.a}, b={self.b}, tau={self.tau}, start={self.start}, redraw={self.redraw}"
+        return f"a={self.a}, b={self.b}, tau={self.tau}, balance={self.balance}"

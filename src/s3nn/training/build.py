@@ -47,9 +47,7 @@ def build_model(
     if any(isinstance(m, TimedNeuron) for m in [*network.modules(), output]):
         if gates is not None and gates.there:
             raise UnsupportedError("gates on spike times", "gates", "drop --gates")
-        network = race(network, encoder, over_time, output)
-        network.input_shape = input_shape  # type: ignore[assignment]
-        return network
+        return race(network, encoder, over_time, output)
     if gates is not None:
         network = gated(network, spatial=gates.spatial, channel=gates.channel)
     trivial = encoder.constant and over_time.trivial_at_one_step and output is None
