@@ -49,9 +49,7 @@ def fashion_sstdp() -> Run:
         run,
         recipe="fashion_sstdp",
         data=Data(name="fashion_mnist", batch=64),
-        model=replace(
-            run.model, neuron="sstdp(threshold=100, start=10, balance=True)", steps=255
-        ),
+        model=replace(run.model, neuron="sstdp(threshold=100, start=10, balance=True)", steps=255),
         optim=replace(run.optim, loss="target_time(delta=80, form=mean)"),
         fit=Fit(epochs=15),
     )
