@@ -292,6 +292,41 @@ def arrived(tree: dict[str, Any]) -> str:
     return "\n".join([f"{tree['what'][0].upper()}{tree['what'][1:]}.", "", *lines])
 
 
+def spike_times(tree: dict[str, Any]) -> str:
+    """The largest differences of layers of spike times from their authors' code, over seeds."""
+    heads = ["layer", "kernel", "spike times", "weight gradients", "time gradients"]
+    lines = [f"| {' | '.join(heads)} |", "|---|---|---:|---:|---:|"]
+    names = dict.fromkeys((row["layer"], row["kernel"]) for row in tree["spike_times"])
+    for layer, kernel in names:
+        rows = [r for r in tree["spike_times"] if (r["layer"], r["kernel"]) == (layer, kernel)]
+        cells = [layer, kernel]
+        for name in ("times_apart", "weight_gradients", "time_gradients"):
+            known = [row[name] for row in rows if row[name] is not None]
+            cells.append(f"{max(known):.1g}" if known else "–")
+        lines.append(f"| {' | '.join(cells)} |")
+    what = (
+        "Share of spike times that differ; largest differences of gradients, of the largest value."
+    )
+    return "\n".join([what, "", *lines])
+
+
+def races(tree: dict[str, Any]) -> str:
+    """Accuracy and spikes of networks whose neurons fire once, and of their controls."""
+    heads = ["data", "row", "steps", "epochs", "accuracy", "spikes", "a neuron", "tied", "silent"]
+    lines = [f"| {' | '.join([*heads, 'energy'])} |", "|---|---|" + "---:|" * (len(heads) - 1)]
+    for row in tree["races"]:
+        shares = (row[name] for name in ("spikes_a_neuron", "tied", "silent"))
+        cells = [
+            *(row["data"], row["row"], str(row["steps"]), str(row["epochs"])),
+            *(units.accuracy_text(Measure(**row["accuracy"])), f"{row['spikes']:.0f}"),
+            *("–" if share is None else f"{share:.3f}" for share in shares),
+            units.energy_text(row["energy_pj"]),
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    what = f"{tree['what'][0].upper()}{tree['what'][1:]}; energy by {tree['prices']}."
+    return "\n".join([what, "", *lines])
+
+
 # How the result of a study is written down, by a name that only its tree has at the top.
 TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "sweep": engines,
@@ -299,6 +334,8 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "rounds": steps,
     "windows": windows,
     "parents": parents,
+    "spike_times": spike_times,
+    "races": races,
     "groups": ablation,
     "few_labels": few_labels,
     "conversion": conversion,

@@ -299,3 +299,27 @@ def test_exported_networks_arrive(tmp_path: Path) -> None:
     assert rows["integer", "onnx", "onnxruntime"]["logit_error"] == 0
     assert rows["integer", "onnx", "onnxruntime"]["images"] == 359
     assert all(show["holds"] for show in tree["shows"] if "integer" in show["claim"])
+
+
+def test_one_spike_a_neuron(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    command = [sys.executable, str(ROOT / "benchmarks" / "sstdp.py"), "--epochs", "1"]
+    command += ["--recipes", "digits_sstdp", "--seeds", "1", "--rows", "sstdp", "relu"]
+    command += ["--images", "5", "--out", str(out), "--runs", str(tmp_path / "runs")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode in (0, 1), done.stderr  # 1: a claim that does not hold at this size
+    tree = json.loads((out / "result.json").read_text("utf-8"))
+    assert [row["row"] for row in tree["races"]] == ["sstdp", "relu"]
+    spiking, relu = tree["races"]
+    assert spiking["macs"] == 0 < spiking["acs"]
+    assert 0 < spiking["spikes_a_neuron"] <= 1 == spiking["most_spikes_a_neuron"]
+    assert spiking["times_apart_in_steps"] < 0.01
+    assert (relu["spikes"], relu["most_spikes_a_neuron"]) == (0, None)
+    assert tree["shows"][0]["value"] == spiking["accuracy"]["mean"]
+    assert "<!-- table: " in (out / "README.md").read_text("utf-8")
+    sys.path.insert(0, str(ROOT / "docs"))
+    try:
+        from tables import races
+    finally:
+        sys.path.pop(0)
+    assert "| digits | relu | 1 | 1 | " in races(tree)

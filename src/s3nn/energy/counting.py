@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from s3nn.clock import Scan
+from s3nn.clock import Scan, TimedLayer
 from s3nn.energy.counts import Counts, LayerCounts
 from s3nn.energy.fanout import adaptive_pool_reads, fan_out, pool_reads
 from s3nn.errors import S3nnError, UsageError
@@ -69,27 +69,69 @@ class _Counter(fx.Interpreter):
         spikes = [_spikes(site, e, x) for e, x in zip(site.input_edges, inputs, strict=True)]
         spikes_in = spikes[0] if site.operation == "mask" else sum(spikes)
         output = super().run_node(n)
-        if isinstance(output, Tensor):
+        if site.operation == "timed":
+            for layer in self._timed(site, inputs[0], output):
+                self._add(layer)
+        elif isinstance(output, Tensor):
             tensors = [value for value in inputs if isinstance(value, Tensor)]
             values = self._count(n, site, tensors, output) | {"spikes_in": spikes_in}
-            layer = LayerCounts(site.name, site.operation, site.reads, site.output_edge, **values)
-            known = self.totals.get(site.name)
-            self.totals[site.name] = layer if known is None else known.plus(layer)
+            edges = _counted(site.reads), _counted(site.output_edge)
+            self._add(LayerCounts(site.name, site.operation, *edges, **values))
         return output
+
+    def _add(self, layer: LayerCounts) -> None:
+        known = self.totals.get(layer.name)
+        self.totals[layer.name] = layer if known is None else known.plus(layer)
+
+    def _timed(self, site: Site, times: Tensor, output: Tensor) -> tuple[LayerCounts, LayerCounts]:
+        """Weights and neurons of a layer of spike times: what both would count step by step."""
+        assert site.module is not None
+        module = self.module.get_submodule(site.module)
+        assert isinstance(module, TimedLayer)
+        steps = site.runs
+        read = _synapses(Edge.SPIKE, module.weights, times.isfinite(), output)
+        weights = LayerCounts(
+            f"{site.name}.weights",
+            "linear" if isinstance(module.weights, nn.Linear) else "conv",
+            Edge.SPIKE,
+            Edge.ANALOG,
+            inputs=steps * times.numel(),
+            outputs=steps * output.numel(),
+            spikes_in=_spikes(site, Edge.TIME, times),
+            runs=steps,
+            **{**read, "dense": steps * read["dense"]},
+        )
+        neurons = LayerCounts(
+            f"{site.name}.neuron",
+            "neuron",
+            Edge.ANALOG,
+            Edge.SPIKE,
+            inputs=steps * output.numel(),
+            outputs=steps * output.numel(),
+            spikes_out=_spikes(site, Edge.TIME, output),
+            neuron_updates=steps * output.numel(),
+            neurons=output.numel() // self.samples,
+            states=module.neuron.states,
+            potential_bits=module.neuron.potential_bits,
+            runs=steps,
+        )
+        return weights, neurons
 
     def _count(
         self, node: fx.Node, site: Site, inputs: list[Tensor], output: Tensor
     ) -> dict[str, Any]:
         module = None if site.module is None else self.module.get_submodule(site.module)
         values: dict[str, Any] = {
-            "inputs": sum(x.numel() for x in inputs),
-            "outputs": output.numel(),
+            "inputs": sum(
+                x.numel() * _steps(site, e) for x, e in zip(inputs, site.input_edges, strict=False)
+            ),
+            "outputs": output.numel() * _steps(site, site.output_edge),
             "runs": site.runs,
         }
         match site.operation:
             case "conv" | "linear":
                 assert module is not None
-                values |= _synapses(site, module, inputs[0], output)
+                values |= _synapses(site.reads, module, inputs[0] != 0, output)
             case "neuron" | "activation":
                 values |= _neurons(site, module, output, self.samples)
             case "add":
@@ -112,17 +154,25 @@ class _Counter(fx.Interpreter):
         return values
 
 
-def _synapses(site: Site, layer: nn.Module, x: Tensor, output: Tensor) -> dict[str, Any]:
-    fans = fan_out(layer, tuple(x.shape), tuple(output.shape)).to(x.device)
-    active = x != 0
+def _counted(edge: Edge) -> Edge:
+    """What an edge is to the counts: a time stands for one spike."""
+    return Edge.SPIKE if edge is Edge.TIME else edge
+
+
+def _steps(site: Site, edge: Edge) -> int:
+    """How many steps a value on the edge speaks for; a time for all of them."""
+    return site.runs if edge is Edge.TIME else 1
+
+
+def _synapses(edge: Edge, layer: nn.Module, active: Tensor, output: Tensor) -> dict[str, Any]:
+    fans = fan_out(layer, tuple(active.shape), tuple(output.shape)).to(active.device)
     if fans.ndim:
         nonzero = int((active.sum((0, 1)) * fans).sum())
-        dense = int(fans.sum()) * x.shape[0] * x.shape[1]
+        dense = int(fans.sum()) * active.shape[0] * active.shape[1]
     else:
-        nonzero, dense = int(active.sum()) * int(fans), x.numel() * int(fans)
+        nonzero, dense = int(active.sum()) * int(fans), active.numel() * int(fans)
     weight, bias = layer.get_parameter("weight"), getattr(layer, "bias", None)
     synapse = getattr(layer, "synapse", None)
-    edge = site.reads
     return {
         "dense": dense,
         "nonzero": nonzero,
@@ -169,7 +219,9 @@ def _spikes(site: Site, edge: Edge, values: Any) -> int:
     """The spikes on an edge, whose values are held against the type that the network declares."""
     if not isinstance(values, Tensor):  # the parts of a split, which are looked at one by one
         return 0
-    if edge is Edge.SPIKE:
+    if edge is Edge.TIME:
+        wrong = values.isnan() | (values < 0) | (values.isfinite() & (values != values.round()))
+    elif edge is Edge.SPIKE:
         wrong = (values != 0) & (values != 1)
     elif edge is Edge.SIGN:
         wrong = values.abs() != 1
@@ -180,6 +232,8 @@ def _spikes(site: Site, edge: Edge, values: Any) -> int:
             f"{site.name}: the network declares {edge} here, but {values[wrong][0].item()} was "
             "measured; the neuron in front of it declares what it does not emit"
         )
+    if edge is Edge.TIME:
+        return int(values.isfinite().sum())
     # Not the sum of the values: 32-bit floats are no integers above 2^24.
     return int(values.count_nonzero()) if edge is Edge.SPIKE else 0
 

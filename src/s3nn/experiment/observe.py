@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from s3nn.clock import Scan, binary_layers
+from s3nn.clock import Scan, TimedLayer, binary_layers
 from s3nn.graph.ir import Edge
 from s3nn.neurons import Neuron
 
@@ -51,13 +51,15 @@ def answers_of(
 def histograms(network: nn.Module, x: Tensor) -> list[Histogram]:
     """Histograms of the membrane potential of every spiking layer, for images x (N, C, H, W)."""
     found: list[Histogram] = []
-    edges = np.linspace(LOWEST, HIGHEST, BINS + 1)
 
     def watch(name: str) -> Any:
         def hook(neuron: Neuron | Scan, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-            u = neuron.potential(inputs[0]).float().clamp(LOWEST, HIGHEST).cpu()
+            theta = threshold_of(neuron)
+            unit = theta or 1.0
+            u = (neuron.potential(inputs[0]).float() / unit).clamp(LOWEST, HIGHEST).cpu()
             counts = torch.histc(u, BINS, LOWEST, HIGHEST).long().numpy()
-            found.append(Histogram(name, threshold_of(neuron), edges, counts))
+            edges = unit * np.linspace(LOWEST, HIGHEST, BINS + 1)
+            found.append(Histogram(name, theta, edges, counts))
 
         return hook
 
@@ -73,12 +75,17 @@ def spike_maps(network: nn.Module, x: Tensor) -> list[tuple[str, NDArray[np.uint
 
     def watch(name: str) -> Any:
         def hook(neuron: nn.Module, inputs: Any, output: Tensor) -> None:
-            folded = output.detach().reshape(-1, samples, *output.shape[1:])
+            spikes = output.isfinite() if isinstance(neuron, TimedLayer) else output
+            folded = spikes.detach().reshape(-1, samples, *output.shape[1:])
             found.append((name, folded.sum(0).to(torch.uint8).cpu().numpy()))
 
         return hook
 
-    with _hooks(network, watch, Edge.SPIKE), torch.inference_mode():
+    with (
+        _hooks(network, watch, Edge.SPIKE),
+        _hooks(network, watch, Edge.TIME),
+        torch.inference_mode(),
+    ):
         network.eval()(x)
     return found
 

@@ -22,17 +22,19 @@ class Edge(StrEnum):
     spike   0 or 1, most of them 0: a synapse adds a weight a spike (AC), silence costs nothing
     sign    -1 or +1: a synapse adds or subtracts a weight for every input (AC), none is silent
     count   a sum or mean of spikes: a few multiplications, as in front of a read-out
+    time    the step of a neuron's only spike, inf for none: a spike, written as when it comes
     """
 
     ANALOG = "analog"
     SPIKE = "spike"
     SIGN = "sign"
     COUNT = "count"
+    TIME = "time"
 
     @property
     def binary(self) -> bool:
         """Whether a synapse that reads this edge needs no multiplication."""
-        return self in (Edge.SPIKE, Edge.SIGN)
+        return self in (Edge.SPIKE, Edge.SIGN, Edge.TIME)
 
 
 @dataclass(frozen=True)

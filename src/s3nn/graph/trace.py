@@ -15,7 +15,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 from torch.nn.modules.padding import _ReflectionPadNd, _ReplicationPadNd
 
-from s3nn.clock import Encoder, Readout, Scan
+from s3nn.clock import EarliestPool2d, Encoder, Readout, Scan, TimedLayer
 from s3nn.clock.pools import ChargePool
 from s3nn.errors import UnsupportedError
 from s3nn.gates.base import Decision, Passing
@@ -129,12 +129,13 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 class _Tracer(fx.Tracer):
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         ours = (Neuron, Scan, ChargePool, Encoder, Readout, Synapse, Decision, Passing)
-        leaf = isinstance(m, (*ours, *_CONVOLUTIONS, nn.Linear))
+        leaf = isinstance(m, (*ours, *_CONVOLUTIONS, nn.Linear, EarliestPool2d))
         return leaf or super().is_leaf_module(m, module_qualified_name)
 
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _MODULES: dict[str, tuple[type[nn.Module], ...]] = {
+    "timed": (TimedLayer,),
     "neuron": (Neuron, Scan),
     "encode": (Encoder,),
     "over_time": (Readout,),

@@ -6,13 +6,14 @@ from math import prod
 
 from torch import nn
 
+from s3nn.errors import UsageError
 from s3nn.models.base import Parts, SpikingModel, scaled
 
 __all__ = ["Mlp"]
 
 
 class Mlp(SpikingModel):
-    """Two hidden layers of 400, as in TSSL-BP's fully connected network.
+    """Two hidden layers of 400, as in TSSL-BP's fully connected network; or ``hidden`` of them.
 
     Without ``norm``, layers are weights and nothing else: no batch-norm and no bias, and they start
     normal with a variance of 2 / fan-in (He et al., ICCV 2015).  This is the network that Zhang and
@@ -27,14 +28,17 @@ class Mlp(SpikingModel):
         parts: Parts | None = None,
         width: float = 1.0,
         norm: bool = True,
+        hidden: int = 2,
     ) -> None:
         super().__init__(input_shape)
+        if hidden < 1:
+            raise UsageError(f"mlp needs 1 hidden layer or more, got hidden={hidden}")
         parts = parts or Parts()
-        hidden, layer = scaled(400, width), parts.linear if norm else parts.weights
-        self.encode = nn.Sequential(nn.Flatten(), layer(prod(input_shape), hidden, end=True))
-        self.features = nn.Sequential(
-            parts.neurons(hidden), layer(hidden, hidden), parts.neurons(hidden)
-        )
+        size, layer = scaled(400, width), parts.linear if norm else parts.weights
+        self.encode = nn.Sequential(nn.Flatten(), layer(prod(input_shape), size, end=True))
+        self.features = nn.Sequential(parts.neurons(size))
+        for _ in range(hidden - 1):
+            self.features.extend([layer(size, size), parts.neurons(size)])
         self.readout = (
-            parts.readout(hidden, classes) if norm else parts.weights(hidden, classes, end=True)
+            parts.readout(size, classes) if norm else parts.weights(size, classes, end=True)
         )

@@ -2,11 +2,26 @@
 
 from typing import Any
 
-from s3nn.neurons.base import Neuron, PairedNeuron, SteppedNeuron, TemporalNeuron, Threshold
+from s3nn.neurons.base import (
+    Neuron,
+    PairedNeuron,
+    SteppedNeuron,
+    TemporalNeuron,
+    Threshold,
+    TimedNeuron,
+)
 from s3nn.registry import NEURONS, Spec
 from s3nn.surrogates import make_surrogate
 
-__all__ = ["Neuron", "PairedNeuron", "SteppedNeuron", "TemporalNeuron", "Threshold", "make_neuron"]
+__all__ = [
+    "Neuron",
+    "PairedNeuron",
+    "SteppedNeuron",
+    "TemporalNeuron",
+    "Threshold",
+    "TimedNeuron",
+    "make_neuron",
+]
 
 
 def make_neuron(spec: Spec | str, channels: int) -> Neuron:

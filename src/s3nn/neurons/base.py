@@ -117,6 +117,32 @@ class PairedNeuron(TemporalNeuron):
         """
 
 
+class TimedNeuron(SteppedNeuron):
+    """A neuron that fires once at most and learns from the times of spikes in front and behind.
+
+    Its weights are a part of it: their gradient is a matter of both times, and not one of the
+    current.  Between layers of such neurons go times, in steps; inf is silence (see
+    ``s3nn.clock.timed``).  ``threshold`` is one a layer.
+
+    ``start`` says where the weights start: uniform in 0 .. start theta / fan-in.  Neurons that
+    fire for less than the share ``redraw`` of an epoch's samples are drawn anew from there.
+    """
+
+    threshold: Threshold
+    start: float
+    redraw: float
+
+    @abstractmethod
+    def pairing(self, before: Tensor, after: Tensor, steps: int) -> tuple[Tensor, Tensor]:
+        """K and C of pairs of spikes at t_i (``before``) and t_j (``after``), which broadcast.
+
+        The last axis is that of the inputs of one neuron, all of them.
+
+        The gradient of a weight is -e_j K(t_i, t_j), e_j = dE/dt_j; that of the time in front of
+        it, which it hands down, is e_j w C(t_i, t_j).
+        """
+
+
 class Threshold(nn.Module):
     """A firing threshold theta > 0: fixed or learned, one a layer or one a channel.
 

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from torch import nn
 
 from s3nn.chip import VirtualChip, on_chip
-from s3nn.clock import Encoder, make_readout, unroll
+from s3nn.clock import Encoder, make_readout, race, unroll
 from s3nn.config import Chip, Gates, Model
-from s3nn.errors import UsageError
+from s3nn.errors import UnsupportedError, UsageError
 from s3nn.gates import gated, ungated_name
 from s3nn.models import Parts
-from s3nn.neurons import make_neuron
+from s3nn.neurons import TimedNeuron, make_neuron
 from s3nn.registry import ENCODERS, MODELS
 from s3nn.synapses import SynapticConv2d, SynapticLinear
 
@@ -46,10 +46,16 @@ def build_model(
     network: nn.Module = MODELS.build(
         model.name, input_shape=shape, classes=classes, parts=parts, width=model.width
     )
-    if gates is not None:
-        network = gated(network, spatial=gates.spatial, channel=gates.channel)
     over_time = make_readout(model.readout, model.steps)
     output = None if model.output is None else make_neuron(model.output, classes)
+    if any(isinstance(m, TimedNeuron) for m in [*network.modules(), output]):
+        if gates is not None and gates.there:
+            raise UnsupportedError("gates on spike times", "gates", "drop --gates")
+        if chip is not None and chip.there:
+            raise UnsupportedError("spike times on a chip", "chip", "drop --chip")
+        return race(network, encoder, over_time, output)
+    if gates is not None:
+        network = gated(network, spatial=gates.spatial, channel=gates.channel)
     trivial = encoder.constant and over_time.trivial_at_one_step and output is None
     if not (model.steps == 1 and trivial):
         network = unroll(network, model.steps, encoder, over_time, output)

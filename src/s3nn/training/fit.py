@@ -21,7 +21,7 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping, EMAWeightAverag
 from lightning.pytorch.loggers import Logger
 from torch import nn
 
-from s3nn.clock import Unroll, Windows
+from s3nn.clock import Race, Unroll, Windows
 from s3nn.config import Fit, Run
 from s3nn.data import DataSet, Stream
 from s3nn.data.batches import Batches
@@ -50,6 +50,7 @@ from s3nn.training.loader import Loader
 from s3nn.training.memory import keep_freed_memory
 from s3nn.training.processes import Processes
 from s3nn.training.progress import progress_callback
+from s3nn.training.redraw import Redraw
 from s3nn.training.restraint import Restraint, restraint_of
 from s3nn.training.ruling import intensities, rule_of
 from s3nn.versions import versions
@@ -186,6 +187,8 @@ def _train(
         callbacks.append(EMAWeightAveraging(decay=run.optim.average))
     if run.optim.sharpen != 1:
         callbacks.append(Sharpen(run.optim.sharpen))
+    if isinstance(network, Race):
+        callbacks.append(Redraw(run.seed))
     if progress and processes.rank == 0:
         callbacks.append(progress_callback())
     trainer = L.Trainer(

@@ -14,8 +14,7 @@ from s3nn.clock import Unroll
 from s3nn.config import Optim, Run
 from s3nn.errors import TrainingError
 from s3nn.gates import MaskLoss
-from s3nn.losses import Loss
-from s3nn.registry import LOSSES
+from s3nn.losses import Loss, make_loss
 from s3nn.rules import Rule
 from s3nn.rules.backprop import Backprop
 from s3nn.tasks import Task
@@ -52,7 +51,7 @@ class Learner(L.LightningModule):
         self.run = run
         self.task, self.score = task, task.metric()
         self.rule = rule or Backprop()
-        self.loss: Loss = LOSSES.build(run.optim.loss)
+        self.loss: Loss = make_loss(run.optim.loss)
         self._teacher = (teacher,)  # in a tuple: no parameters of ours
         self.restraint = restraint
         self.spent = MeanMetric()

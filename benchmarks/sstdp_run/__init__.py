@@ -1,0 +1,1 @@
+"""What the study of spike times is made of."""
