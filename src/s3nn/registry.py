@@ -91,6 +91,12 @@ class Registry:
                 )
         return part(**options, **context)
 
+    def make(self, spec: Spec | str, /, **context: Any) -> Any:
+        """As ``build``, where a bare word stands for itself: ``membrane(take=max)``."""
+        spec = Spec.parse(spec) if isinstance(spec, str) else spec
+        items = tuple((key, _word(value)) for key, value in spec.items)
+        return self.build(Spec(spec.name, items), **context)
+
     def attribute(self, identifier: str) -> Any:
         """``__getattr__`` of the package: ``from s3nn.surrogates import S3`` imports one file."""
         for entry in self.entries.values():
@@ -158,6 +164,10 @@ class Spec:
             case ast.Name() | ast.Call():
                 return cls._from_node(node)
         return ast.literal_eval(node)
+
+
+def _word(value: Any) -> Any:
+    return value.name if isinstance(value, Spec) and not value.items else value
 
 
 def snake_case(identifier: str) -> str:

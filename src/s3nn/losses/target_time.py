@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -38,6 +38,9 @@ class TargetTime(Loss):
     >>> [TargetTime(5.0)(y, y[0], torch.tensor([k])).item() for k in (1, 0)]  # 1^2/2; 4^2/2 + 5^2/2
     [0.5, 20.5]
     """
+
+    smooths: ClassVar[bool] = False
+    of_times: ClassVar[bool] = True
 
     delta: float = 5.0
     form: Form = "first"

@@ -14,15 +14,8 @@ def make_rule(spec: Spec | str) -> Rule:
     >>> make_rule("brp(form=target)").form
     'target'
     """
-    spec = Spec.parse(spec) if isinstance(spec, str) else spec
-    items = tuple((key, _word(value)) for key, value in spec.items)
-    rule: Rule = RULES.build(Spec(spec.name, items))
+    rule: Rule = RULES.make(spec)
     return rule
-
-
-def _word(value: Any) -> Any:
-    """A bare word stands for itself: ``brp(form=target)``."""
-    return value.name if isinstance(value, Spec) and not value.items else value
 
 
 def __getattr__(name: str) -> Any:

@@ -29,8 +29,8 @@ from s3nn.data.stream import StreamedBatches
 from s3nn.energy.spending import Spending
 from s3nn.errors import RunFolderError, UsageError
 from s3nn.lean import lean
+from s3nn.losses import make_loss
 from s3nn.neurons import TemporalNeuron
-from s3nn.registry import LOSSES
 from s3nn.rules import Rule
 from s3nn.tasks import Posed, Task
 from s3nn.training import folder as files
@@ -308,7 +308,7 @@ def _can_run(run: Run) -> None:
         raise UsageError("--fit.step compiled needs a C++ compiler, g++ or clang++: use lean")
     if run.fit.step == "compiled" and run.optim.sharpen != 1:
         raise UsageError("--optim.sharpen would compile the step anew each epoch: use step lean")
-    if run.optim.label_smoothing and not LOSSES.build(run.optim.loss).smooths:
+    if run.optim.label_smoothing and not make_loss(run.optim.loss).smooths:
         raise UsageError(
             f"optim.label_smoothing={run.optim.label_smoothing:g} does nothing to the loss "
             f"{run.optim.loss}, which is no cross-entropy: pass --optim.label-smoothing 0"

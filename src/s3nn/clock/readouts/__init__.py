@@ -14,15 +14,8 @@ def make_readout(spec: Spec | str, steps: int) -> Readout:
     >>> make_readout("membrane(tau=4)", steps=8)
     Membrane(steps=8, tau=4, take=last)
     """
-    spec = Spec.parse(spec) if isinstance(spec, str) else spec
-    items = tuple((key, _word(value)) for key, value in spec.items)
-    readout: Readout = READOUTS.build(Spec(spec.name, items), steps=steps)
+    readout: Readout = READOUTS.make(spec, steps=steps)
     return readout
-
-
-def _word(value: Any) -> Any:
-    """A bare word stands for itself: ``membrane(take=max)``."""
-    return value.name if isinstance(value, Spec) and not value.items else value
 
 
 def __getattr__(name: str) -> Any:
