@@ -49,11 +49,11 @@ def _crossing(times: Tensor, columns: Tensor, theta: Tensor) -> Tensor:
     arriving = arriving.view(rows, groups, neurons)
     potential = torch.zeros_like(arriving[:, 0])
     silent = torch.ones_like(potential, dtype=torch.bool)
-    before = torch.zeros_like(potential, dtype=torch.int64)  # groups before the crossing
+    before = torch.zeros_like(potential, dtype=torch.int32)  # groups before the crossing
     for step in range(groups):
         potential += arriving[:, step]
         silent &= potential <= theta
         before += silent
     starts = times.new_full((rows, groups + 1), inf)
     starts.scatter_(1, group.clamp(max=groups), when)
-    return starts.gather(1, before)
+    return starts.gather(1, before.long())

@@ -58,6 +58,8 @@ class _TimedFunction(torch.autograd.Function):
                 down = (e * weight.unsqueeze(1) * cause).sum(0)
                 of_times[start : start + len(t_i)] = down
             start += len(t_i)
+        if ctx.neuron.balance:  # the mean of the sum is the sum of K's means
+            of_weight -= of_weight.mean(1, keepdim=True)
         if of_times is not None:
             of_times = of_times.view_as(before)
         return of_times, -of_weight / len(before), None, None

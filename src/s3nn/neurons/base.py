@@ -125,18 +125,18 @@ class TimedNeuron(SteppedNeuron):
     ``s3nn.clock.timed``).  ``threshold`` is one a layer.
 
     ``start`` says where the weights start: uniform in 0 .. start theta / fan-in.  Neurons that
-    fire for less than the share ``redraw`` of an epoch's samples are drawn anew from there.
+    fire for less than the share ``redraw`` of an epoch's samples are drawn anew from there.  With
+    ``balance`` the gradient of a neuron's weights has its mean over them taken out.
     """
 
     threshold: Threshold
     start: float
     redraw: float
+    balance: bool
 
     @abstractmethod
     def pairing(self, before: Tensor, after: Tensor, steps: int) -> tuple[Tensor, Tensor]:
         """K and C of pairs of spikes at t_i (``before``) and t_j (``after``), which broadcast.
-
-        The last axis is that of the inputs of one neuron, all of them.
 
         The gradient of a weight is -e_j K(t_i, t_j), e_j = dE/dt_j; that of the time in front of
         it, which it hands down, is e_j w C(t_i, t_j).

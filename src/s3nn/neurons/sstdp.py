@@ -100,12 +100,6 @@ class Sstdp(TimedNeuron):
         return s, (v, fired + s.detach())
 
     def pairing(self, before: Tensor, after: Tensor, steps: int) -> tuple[Tensor, Tensor]:
-        kernel, cause = self._window(before, after, steps)
-        if self.balance:
-            kernel = kernel - kernel.mean(-1, keepdim=True)
-        return kernel, cause
-
-    def _window(self, before: Tensor, after: Tensor, steps: int) -> tuple[Tensor, Tensor]:
         if self.tau is not None:
             gap = before.clamp(max=steps) - after.clamp(max=steps)
             decay = torch.exp(-gap.abs() / self.tau)
