@@ -39,8 +39,8 @@ def _module(name: str) -> Any:
 def test_a_simulator_is_exact(
     tool: str, dialect: str, randomised: Callable[[nn.Module], nn.Module], tmp_path: Path
 ) -> None:
-    _module("nir")
-    _module(tool)
+    for package in ("nir", "nirtorch", tool):
+        _module(package)
     torch.manual_seed(1)
     network = randomised(Cnn7(SHAPE, 5, width=0.08))
     graph = quantised(lower(network, SHAPE, (0.3,), (0.4,)), 8, IMAGES, 2**22).integer
@@ -61,6 +61,7 @@ def test_a_simulator_is_exact(
 def test_a_file_of_norse(neuron: str, tmp_path: Path) -> None:
     """What norse writes for networks of one step; it writes dt / tau_inv where NIR has tau."""
     nir, norse = _module("nir"), _module("norse.torch")
+    _module("nirtorch")
     from norse.torch.module.iaf import IAFCell, IAFParameters
     from norse.torch.module.lif import LIFCell, LIFParameters
     from norse.torch.module.lif_box import LIFBoxCell, LIFBoxParameters

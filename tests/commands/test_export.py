@@ -105,7 +105,7 @@ def test_conformance_of_what_installs_quickly(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """snnTorch and onnxruntime: no spike is another, no integer logit differs."""
-    for package in ("nir", "snntorch", "onnx", "onnxruntime"):
+    for package in ("nir", "nirtorch", "snntorch", "onnx", "onnxruntime"):
         pytest.importorskip(package)
     out = tmp_path / "found.json"
     words = ["conformance", str(run), "--tools", "snntorch", "onnxruntime", "--forms", "integer"]

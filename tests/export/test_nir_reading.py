@@ -190,6 +190,7 @@ def test_pixels_are_normalised_as_they_are_said_to_be() -> None:
 def test_a_file_of_snntorch(tmp_path: Path) -> None:
     """Leaky without a memory, in a convolutional network, and Synaptic in a flat one."""
     snn = pytest.importorskip("snntorch", reason="pip install 's3nn[interop]' brings snnTorch")
+    pytest.importorskip("nirtorch", reason="snnTorch reads and writes NIR with it")
     from snntorch.export_nir import export_to_nir
     from snntorch.utils import reset
 
