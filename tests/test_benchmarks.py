@@ -5,14 +5,26 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from importlib import import_module
 from itertools import product
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 SMALL = ["--width", "0.05", "--shape", "1", "8", "8", "--batch", "4", "--rounds", "1"]
+
+
+def written(kind: str, tree: dict[str, Any]) -> str:
+    """The table of a result, as docs/tables.py writes it."""
+    sys.path.insert(0, str(ROOT / "docs"))
+    try:
+        table: str = import_module(f"studies.{kind}").table(tree)
+    finally:
+        sys.path.pop(0)
+    return table
 
 
 def test_a_training_step(tmp_path: Path) -> None:
@@ -78,12 +90,7 @@ def test_masks_with_few_labels(tmp_path: Path) -> None:
     run = json.loads((tmp_path / "runs/100/masked-two/seed1/run.json").read_text("utf-8"))["run"]
     assert (run["seed"], run["data"]["labels"], run["fit"]["epochs"]) == (1, 100, 2)
     ElementTree.parse(out / "accuracy.svg")
-    sys.path.insert(0, str(ROOT / "docs"))
-    try:
-        from tables import few_labels  # type: ignore[import-not-found]
-    finally:
-        sys.path.pop(0)
-    table = few_labels(tree)
+    table = written("few_labels", tree)
     assert "| masked-two | 4 | " in table
     assert "<!-- table: " in (out / "README.md").read_text("utf-8")
 
@@ -273,12 +280,7 @@ def test_conversion_by_steps(tmp_path: Path) -> None:
         for parent, late in product(("relu", "autoencoder"), (False, True))
     ]
     ElementTree.parse(out / "steps.svg")
-    sys.path.insert(0, str(ROOT / "docs"))
-    try:
-        from tables import conversion
-    finally:
-        sys.path.pop(0)
-    assert "| relu, pre-charged | all steps | " in conversion(tree)
+    assert "| relu, pre-charged | all steps | " in written("conversion", tree)
     assert "<!-- table: " in (out / "README.md").read_text("utf-8")
 
 
@@ -317,9 +319,4 @@ def test_one_spike_a_neuron(tmp_path: Path) -> None:
     assert (relu["spikes"], relu["most_spikes_a_neuron"]) == (0, None)
     assert tree["shows"][0]["value"] == spiking["accuracy"]["mean"]
     assert "<!-- table: " in (out / "README.md").read_text("utf-8")
-    sys.path.insert(0, str(ROOT / "docs"))
-    try:
-        from tables import races
-    finally:
-        sys.path.pop(0)
-    assert "| digits | relu | 1 | 1 | " in races(tree)
+    assert "| digits | relu | 1 | 1 | " in written("races", tree)
