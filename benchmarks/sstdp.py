@@ -32,7 +32,7 @@ from s3nn.report.schema import Result
 from s3nn.versions import host, versions
 from sstdp_run.claims import BARS, PRICES, shows, summary
 from sstdp_run.page import page
-from sstdp_run.rows import RELU, ROWS, with_row
+from sstdp_run.rows import PLAIN, RELU, ROWS, with_row
 from sstdp_run.steps import spikes_in_steps, ties
 
 
@@ -68,6 +68,8 @@ def plan(flags: Flags) -> Iterator[Cell]:
         run = find_recipe(recipe)
         fit = replace(run.fit, threads=flags.threads, epochs=flags.epochs or run.fit.epochs)
         for row in flags.rows:
+            if row == PLAIN and with_row(run, row) == run:
+                continue  # the recipe's own kernel is not balanced
             for seed in range(seeds):
                 cell = replace(with_row(replace(run, fit=fit), row), seed=seed)
                 name = row.replace(", ", "-").replace(" ", "-")

@@ -11,7 +11,7 @@ from torch import nn
 
 from s3nn.clock import make_readout, unroll
 from s3nn.models import Parts
-from s3nn.neurons import PairedNeuron, TemporalNeuron, make_neuron
+from s3nn.neurons import PairedNeuron, TemporalNeuron, TimedNeuron, make_neuron
 from s3nn.registry import ENCODERS, MODELS, NEURONS, READOUTS, RULES, SURROGATES, SYNAPSES
 from s3nn.rules import make_rule
 from s3nn.surrogates import make_surrogate
@@ -54,8 +54,13 @@ LEAKS = [
         ("lif", "cuba"), (False, True), ("hard", "soft", "none")
     )
 ]
-# Neurons in pairs of layers want a model of weights alone: tests/neurons/test_antlr.py.
-IN_MODELS = [name for name in NEURONS.names() if not issubclass(NEURONS.get(name), PairedNeuron)]
+# Neurons in pairs of layers, and those that fire once and are run on times, want a model of weights
+# alone: tests/neurons/test_antlr.py, tests/clock/test_timed.py.
+IN_MODELS = [
+    name
+    for name in NEURONS.names()
+    if not issubclass(NEURONS.get(name), (PairedNeuron, TimedNeuron))
+]
 TEMPORAL = [name for name in IN_MODELS if issubclass(NEURONS.get(name), TemporalNeuron)]
 IMAGE = (1, 16, 16)
 WIDTH = 0.0625
