@@ -87,7 +87,7 @@ def looked_at(cell: Cell, images: int) -> dict[str, Any]:
     trained = open_run(cell.folder)
     test = trained.data().test
     most, apart = spikes_in_steps(trained, test.images[:images])
-    tied, silent = ties(trained, Batches(test, 250, mean=trained.mean, std=trained.std))
+    tied, silent = ties(trained, Batches(test, batch_size=250, mean=trained.mean, std=trained.std))
     return found | {
         "most_spikes_a_neuron": most,
         "times_apart_in_steps": apart,

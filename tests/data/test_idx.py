@@ -11,7 +11,7 @@ from s3nn.data._idx import find_idx, read_idx, read_idx_splits
 from s3nn.errors import DataError
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     array=arrays(np.uint8, array_shapes(min_dims=1, max_dims=3, max_side=5)),
     name=st.sampled_from(["file", "file.gz"]),

@@ -22,6 +22,7 @@ from s3nn.registry import MODELS
 
 Randomised = Callable[[nn.Module], nn.Module]
 # As small as the architecture lets it be, no side even where that can be.
+NAMES = [name for name in MODELS.names() if name != "autoencoder"]  # it folds its outputs
 SHAPES = {"mlp": (1, 7, 5), "cnn7": (2, 9, 11), "vgg11": (3, 33, 35), "resnet18": (2, 13, 9)}
 LARGE = (3, 37, 33)
 CLOSE = 1e-9
@@ -44,7 +45,7 @@ def check_same(network: nn.Module, shape: tuple[int, ...]) -> None:
 
 
 @pytest.mark.parametrize("synapse", ["real", "integer(bits=4)", "binary"])
-@pytest.mark.parametrize("name", MODELS.names())
+@pytest.mark.parametrize("name", NAMES)
 def test_every_model(name: str, synapse: str, randomised: Randomised) -> None:
     shape = SHAPES.get(name, LARGE)
     check_same(randomised(MODELS.get(name)(shape, 10, Parts(synapse=synapse), 0.0625)), shape)
