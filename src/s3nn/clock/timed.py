@@ -140,9 +140,9 @@ class TimedLayer(Scan):
     def draw(self, which: Tensor | None = None, generator: torch.Generator | None = None) -> None:
         """New first weights, uniform in 0 .. start theta / fan-in; of the neurons ``which``."""
         weight = self.weights.weight
-        high = self.timed.start * float(self.timed.threshold.value()) / weight[0].numel()
+        high = self.timed.start * self.timed.threshold.value() / weight[0].numel()
         with torch.no_grad():
-            drawn = torch.rand(weight.shape, generator=generator).to(weight) * high
+            drawn = torch.rand(weight.shape, generator=generator).to(weight) * high.to(weight)
             places = slice(None) if which is None else which
             weight[places] = drawn[places]
             self.weights.synapse.attach(weight)
