@@ -41,7 +41,7 @@ def wanted_of(loss: Loss) -> torch.Tensor:
 @pytest.mark.parametrize("name", LOSSES.names())
 def test_every_loss_has_a_gradient_for_every_sample(name: str) -> None:
     part = LOSSES.build(name)
-    outputs = torch.randn(1 if part.of_times else 4, 3, 5, requires_grad=True)
+    outputs = torch.randn(4, 3, 5, requires_grad=True)
     loss = part(outputs, outputs.mean(0), wanted_of(part), 0.0)
     assert loss.shape == ()
     loss.backward()
@@ -59,7 +59,7 @@ def test_one_step_of_tet_without_a_goal_is_the_cross_entropy() -> None:
 @pytest.mark.parametrize("name", LOSSES.names())
 def test_a_loss_says_whether_smoothing_changes_it(name: str) -> None:
     loss = LOSSES.build(name)
-    outputs = torch.rand(1 if loss.of_times else 4, 3, 5).round()
+    outputs = torch.rand(4, 3, 5).round()
     wanted = wanted_of(loss)
     plain, smooth = (loss(outputs, outputs.mean(0), wanted, e) for e in (0.0, 0.3))
     assert loss.smooths == (plain.item() != smooth.item())

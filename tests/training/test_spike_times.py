@@ -104,7 +104,9 @@ def test_dead_neurons_are_drawn_from_the_second_epoch_on() -> None:
 
 
 def test_a_budget_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(S3nnError, match="neurons that spike"):
+    with pytest.raises(
+        S3nnError, match="a budget or penalty of spikes that are times is not supported"
+    ):
         train(small(budget=Budget(spikes=10.0)), tmp_path / "run", progress=False)
 
 

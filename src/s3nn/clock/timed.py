@@ -142,7 +142,7 @@ class TimedLayer(Scan):
         weight = self.weights.weight
         high = self.timed.start * self.timed.threshold.value() / weight[0].numel()
         with torch.no_grad():
-            drawn = torch.rand(weight.shape, generator=generator).to(weight) * high
+            drawn = torch.rand(weight.shape, generator=generator).to(weight) * high.to(weight)
             places = slice(None) if which is None else which
             weight[places] = drawn[places]
             self.weights.synapse.attach(weight)

@@ -16,12 +16,10 @@ class Loss(ABC):
     label that goes to all classes alike; ``smooths`` is false of losses that have no such share.
 
     ``of_images`` losses are of answers that are images: K is (C, H, W), and so are the "labels".
-    ``of_times`` losses are of one spike time a class: T is 1.
     """
 
     smooths: ClassVar[bool] = True
     of_images: ClassVar[bool] = False
-    of_times: ClassVar[bool] = False
 
     @abstractmethod
     def __call__(

@@ -29,8 +29,8 @@ class TargetTime(Loss):
 
         label: w = min(t, m - (K-1)/K delta)        others: w = min(T, max(t, m + delta/K))
 
-    The outputs are leads y = T - t in steps, as a network of spike times answers with a read-out of
-    scale 1 (0: silent); w is a constant to the gradient.
+    The answer is the leads y = T - t in steps, that of the read-out first_spike of scale 1 (0:
+    silent); w is a constant to the gradient.
     Source: Liu et al., "SSTDP", Front. Neurosci. 15 (2021) 756876: "first" is the authors' code
     (delta 5 of 255 steps), "mean" their paper, as it is cited; the bound T there is ours.
 
@@ -40,7 +40,6 @@ class TargetTime(Loss):
     """
 
     smooths: ClassVar[bool] = False
-    of_times: ClassVar[bool] = True
 
     delta: float = 5.0
     form: Form = "first"
@@ -68,11 +67,5 @@ class TargetTime(Loss):
     def __call__(
         self, outputs: Tensor, answer: Tensor, labels: Tensor, smoothing: float = 0.0
     ) -> Tensor:
-        if len(outputs) != 1:
-            raise UsageError(
-                f"target_time is about one time a class and got the outputs of {len(outputs)} "
-                "steps: take it with --model.neuron sstdp"
-            )
-        leads = outputs[0]
-        wanted = self.wanted(leads.detach(), labels)
-        return (leads - wanted).square().sum(1).mean() / 2
+        wanted = self.wanted(answer.detach(), labels)
+        return (answer - wanted).square().sum(1).mean() / 2

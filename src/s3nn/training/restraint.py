@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 import torch
 from torch import Tensor, nn
 
+from s3nn.clock import Race
 from s3nn.config import Run
 from s3nn.energy.spending import Spending
 from s3nn.energy.watching import Watch
@@ -82,6 +83,12 @@ def restraint_of(
     ``spending`` is that of the budget, if it was measured before.  A budget that no spikes at all
     would meet is a ``UsageError``.
     """
+    if isinstance(network, Race) and (run.budget.limit or run.penalty.name is not None):
+        raise UnsupportedError(
+            "a budget or penalty of spikes that are times",
+            f"model.neuron={run.model.neuron}",
+            "drop --budget and --penalty; its neurons fire once at most",
+        )
     spending = spending_of(run.budget, network, shape) if spending is None else spending
     if spending is None and run.penalty.name is None:
         return None
