@@ -17,6 +17,7 @@ from importlib import import_module
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "docs"))  # for studies, however this file is loaded
 NAMES = sorted(path.stem for path in Path(__file__).parent.glob("studies/[!_]*.py"))
 NAMES.remove("rows")
 BLOCK = re.compile(r"(<!-- table: (?P<study>\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
