@@ -3,8 +3,8 @@
     python benchmarks/sstdp.py            results/sstdp
 
 Two data sets; on each the recipe of SSTDP, the same network as its authors train it (where T is
-theirs), and a ReLU network of the same size trained by back-propagation.  `make docs` then puts the table into its README.md.
-What is finished is read back when the command is repeated.
+theirs), and a ReLU network of the same size trained by back-propagation.  `make docs` then puts the
+table into its README.md.  What is finished is read back when the command is repeated.
 
 A trained network is also run the long way, step by step on rasters, on some of its test images: it
 is there that the spikes of a neuron are counted, and every spike is compared.
