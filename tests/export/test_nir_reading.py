@@ -17,6 +17,7 @@ from torch import nn
 
 from s3nn.errors import UnsupportedError, UsageError
 from s3nn.export import Pixels, _h5, _nir_read
+from s3nn.export._nir_file import NirFile
 from s3nn.export.nir import DT, INPUT, Nir
 from s3nn.graph.ir import Graph
 from s3nn.graph.nodes import Add, MaxPool, MeanPool
@@ -66,7 +67,7 @@ def read(whole: Any, pixels: Pixels = RAW, dt: float = DT) -> Graph:
         return value if isinstance(value, str) else np.asarray(value)
 
     tree = plain(whole.to_dict())
-    return _nir_read._Reader(Path("a.nir"), {"node": tree}, pixels, dt, INPUT).graph()
+    return _nir_read._Walk(NirFile(Path("a.nir"), {"node": tree}), pixels, dt, INPUT).graph()
 
 
 READ_OUT = nir.Conv2d(
@@ -246,7 +247,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]
 
 
 def parse(tree: dict[str, Any]) -> Graph:
-    reader = _nir_read._Reader(Path("a.nir"), tree, Pixels(), DT, INPUT)
+    reader = _nir_read._Walk(NirFile(Path("a.nir"), tree), Pixels(), DT, INPUT)
     return reader.graph()
 
 
