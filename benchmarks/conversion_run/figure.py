@@ -32,6 +32,8 @@ def by_steps(tree: dict[str, Any]) -> str:
             left.set_ylabel(f"{parent} converted:\ntest {SCORES[rows[0]['unit']]}")
         for axis in panels[-1]:
             axis.set_xlabel("steps T")
+        lines = panels[0, 0].get_legend_handles_labels()
+        figure.legend(*lines, loc="outside upper center", ncols=6, frameon=False, fontsize=9)
 
     return alone(draw(tree["what"], WIDTH, HEIGHT * len(parents), paint))
 
@@ -62,7 +64,6 @@ def _scores(
     axes.set_xticks(ticks, [str(step) for step in ticks])
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_ylim(top - below, top + below / 16)
-    axes.legend(loc="center left", frameon=False, fontsize=9)
 
 
 def _energy(axes: Axes, rows: list[dict[str, Any]], tree: dict[str, Any], parent: str) -> None:
