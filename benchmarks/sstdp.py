@@ -112,7 +112,7 @@ def main(flags: Flags) -> int:
     rows = [summary(*name, *map(list, zip(*found, strict=True))) for name, found in done.items()]
     tree = {
         "command": f"python benchmarks/sstdp.py {' '.join(sys.argv[1:])}".strip(),
-        "what": "networks of one hidden layer of 400 neurons",
+        "what": "networks of one hidden layer: SSTDP, its authors' training, back-propagation",
         "prices": PRICES,
         "versions": versions(),
         "host": host(flags.threads, gpu_name()),

@@ -13,16 +13,18 @@ ROWS = (SSTDP, AUTHORS, RELU)
 def with_row(run: Run, row: str) -> Run:
     """A recipe of SSTDP as the row called ``row``.
 
-    The authors' training is that of their code, but for its epochs; relu is of the same size and
-    trained by back-propagation.
+    The authors' network and training are those of their code, but for its epochs; relu is of the
+    same size as SSTDP's and trained by back-propagation.
     """
     if row == SSTDP:
         return run
     if row == AUTHORS:
         first = "sstdp(threshold=100, start=39.2)"
-        model = replace(run.model, neuron=first, output=first.replace("39.2", "192"))
+        last = first.replace("39.2", "192")
+        model = replace(run.model, neuron=first, output=last, width=1.0)  # 400 hidden neurons
         loss = "target_time(delta=5, form=first)"
         optim = Optim(lr=10.0, weight_decay=1e-6, momentum=0.0, warmup=0.0, loss=loss)
-        return replace(run, model=model, optim=replace(optim, schedule="constant"))
+        data = replace(run.data, flip=False)
+        return replace(run, data=data, model=model, optim=replace(optim, schedule="constant"))
     network = Model(name="mlp(hidden=1)", width=run.model.width, neuron="relu")
     return replace(run, model=network, optim=Optim(lr=0.05))

@@ -28,7 +28,7 @@ def photos_dncnn() -> Run:
             neuron="iaf(threshold=2, learn=True, per_channel=True, surrogate=sigmoid(alpha=2))",
             steps=4,
         ),
-        optim=Optim(name="adamw", lr=5e-3, weight_decay=1e-4, loss="mse"),
+        optim=Optim(name="adamw", lr=1e-2, weight_decay=1e-4, loss="mse"),
         fit=Fit(epochs=20, precision="bf16"),
         teacher=Teacher(row="relu", share=0.0, start=True),
     )
