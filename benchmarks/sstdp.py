@@ -43,7 +43,7 @@ class Flags:
     """Train SSTDP and its controls, and count what their neurons do."""
 
     recipes: tuple[str, ...] = tuple(BARS)
-    seeds: tuple[int, ...] = (3, 1)
+    seeds: tuple[int, ...] = (3, 2)
     """How many, of each recipe."""
     rows: tuple[str, ...] = ROWS
     epochs: int | None = None

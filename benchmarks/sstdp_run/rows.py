@@ -24,7 +24,6 @@ def with_row(run: Run, row: str) -> Run:
         model = replace(run.model, neuron=first, output=last, width=1.0)  # 400 hidden neurons
         loss = "target_time(delta=5, form=first)"
         optim = Optim(lr=10.0, weight_decay=1e-6, momentum=0.0, warmup=0.0, loss=loss)
-        data = replace(run.data, flip=False)
-        return replace(run, data=data, model=model, optim=replace(optim, schedule="constant"))
+        return replace(run, model=model, optim=replace(optim, schedule="constant"))
     network = Model(name="mlp(hidden=1)", width=run.model.width, neuron="relu")
     return replace(run, model=network, optim=Optim(lr=0.05))
