@@ -44,7 +44,7 @@ class Flags:
     )
     sigmas: tuple[float, ...] = (25.0, 15.0, 50.0)
     """Grey levels of 255; the claims are about the first."""
-    epochs: tuple[int, int, int] = (40, 18, 4)
+    epochs: tuple[int, int, int] = (40, 12, 4)
     """Of the ReLU network, of the others from its weights, and of all at the other sigmas."""
     width: float | None = None
     """Of the network (default: the recipe's)."""

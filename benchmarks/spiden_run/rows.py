@@ -9,17 +9,17 @@ from s3nn.config import Run, Teacher
 
 RELU, S3NN = "relu", "s3nn"
 LEARNED = "learn=True, per_channel=True"
-IF = f"iaf(threshold=2, {LEARNED}, surrogate=sigmoid(alpha=2))"
+IF = f"iaf(threshold=2, precharge=0.5, {LEARNED}, surrogate=sigmoid(alpha=2))"
 
 
 def network(row: str) -> tuple[str, int]:
     """The neuron of a row, and its time steps.
 
     relu           the twin that does not spike
-    quantised-L    the twin whose activations have L levels above 0, rounded down: what L steps can
-                   say of a constant current; 15 levels are 4 bits
+    quantised-L    the twin whose activations are rounded to L levels above 0: what L steps can say
+                   of a constant current; 15 levels are 4 bits
     s3nn           the single-step neuron with its own surrogate
-    if-tT          integrate-and-fire over T steps
+    if-tT          integrate-and-fire over T steps, from half a threshold
     """
     if row == RELU:
         return "relu", 1
@@ -27,7 +27,7 @@ def network(row: str) -> tuple[str, int]:
         return f"fire({LEARNED})", 1
     kind, _, number = row.partition("-")
     if kind == "quantised":
-        return f"clip_floor(levels={int(number)}, threshold=2.0, shift=0, {LEARNED})", 1
+        return f"clip_floor(levels={int(number)}, threshold=2.0, {LEARNED})", 1
     return IF, int(number.removeprefix("t"))
 
 
