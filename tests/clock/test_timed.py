@@ -297,7 +297,7 @@ def test_names_make_such_a_network() -> None:
     model = find_recipe("fashion_sstdp").model
     net = build_model(model, (1, 28, 28), 10, mean=(0.3,), std=(0.3,))
     assert isinstance(net, Race)
-    assert [tuple(p.shape) for p in net.parameters()] == [(400, 784), (10, 400)]
+    assert [tuple(p.shape) for p in net.parameters()] == [(1600, 784), (10, 1600)]
     assert (net.steps, len(net.hidden)) == (255, 1)
     with pytest.raises(UnsupportedError, match="gates on spike times"):
         build_model(model, (1, 28, 28), 10, gates=Gates(spatial=True))
