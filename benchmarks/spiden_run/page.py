@@ -8,7 +8,7 @@ TEXT = """# Denoising with spikes
 
 Written by `benchmarks/spiden.py`. DnCNN (`photos_dncnn`) on patches of photographs, with ReLU, with
 quantised activations, and spiking over several steps; PSNR and SSIM are means over three whole
-photographs that no network has seen (camera, cat, coffee), the noise the same for all. Energy is of
+photographs that none was trained on (camera, cat, coffee), the noise the same for all. Energy is of
 one pixel. quantised-L has L levels above 0; if-tT is integrate-and-fire over T steps; s3nn is the
 single-step neuron. At the first sigma the rows start at the weights of the ReLU network, at the
 others at their own of the first.

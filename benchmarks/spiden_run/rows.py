@@ -9,17 +9,16 @@ from s3nn.config import Run, Teacher
 
 RELU, S3NN = "relu", "s3nn"
 LEARNED = "learn=True, per_channel=True"
-IF = f"iaf(threshold=2, precharge=0.5, {LEARNED}, surrogate=sigmoid(alpha=2))"
 
 
-def network(row: str) -> tuple[str, int]:
+def network(row: str, recipe: Run) -> tuple[str, int]:
     """The neuron of a row, and its time steps.
 
     relu           the twin that does not spike
     quantised-L    the twin whose activations are rounded to L levels above 0: what L steps can say
                    of a constant current; 15 levels are 4 bits
     s3nn           the single-step neuron with its own surrogate
-    if-tT          integrate-and-fire over T steps, from half a threshold
+    if-tT          the recipe's integrate-and-fire over T steps
     """
     if row == RELU:
         return "relu", 1
@@ -28,7 +27,7 @@ def network(row: str) -> tuple[str, int]:
     kind, _, number = row.partition("-")
     if kind == "quantised":
         return f"clip_floor(levels={int(number)}, threshold=2.0, {LEARNED})", 1
-    return IF, int(number.removeprefix("t"))
+    return recipe.model.neuron, int(number.removeprefix("t"))
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ def cells(
         for row in rows:
             start = None if row == RELU else RELU
             start = start if sigma == first else row
-            neuron, steps = network(row)
+            neuron, steps = network(row, recipe)
             number = epochs[2] if sigma != first else epochs[0 if start is None else 1]
             of_row = replace(
                 recipe.with_model(neuron=neuron, steps=steps),

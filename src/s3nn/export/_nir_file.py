@@ -66,6 +66,7 @@ class NirFile:
         return found
 
     def only(self, kind: str) -> str:
+        """The name of the one node of a type."""
         names = [name for name, node in self.nodes.items() if node["type"] == kind]
         if len(names) != 1:
             raise self.wrong(f"it has {len(names)} nodes of the type {kind}, not one")
@@ -93,6 +94,7 @@ class NirFile:
             ) from None
 
     def array(self, name: str, key: str, axes: int | None = None) -> Array:
+        """A node's numbers, finite, one at least, in so many axes."""
         values = self.nodes[name].get(key)
         if not isinstance(values, np.ndarray) or values.dtype.kind not in "iuf":
             raise self.at(name, f"has no numbers called {key!r}")
@@ -113,6 +115,7 @@ class NirFile:
         return [int(v) for v in values]
 
     def pair(self, name: str, key: str, least: int = 0) -> tuple[int, int]:
+        """Two whole numbers from ``least`` on; one stands for both."""
         values = self.whole(name, key)
         values = values * 2 if len(values) == 1 else values
         if len(values) != 2 or min(values) < least:

@@ -75,8 +75,7 @@ class _Walk:
         return _with_means(Graph(tuple(self.vertices)))
 
     def _append(self, name: str, node: Node, *sources: str) -> str:
-        taken = {vertex.name for vertex in self.vertices}
-        while name in taken:
+        while name in self.specs:
             name += "_"
         try:
             spec = node.infer(*(self.specs[source] for source in sources))

@@ -18,6 +18,7 @@ def _pair(value: Any) -> tuple[int, int]:
 
 
 def sides_read(node: fx.Node) -> tuple[int, ...]:
+    """The shape (N, ...) of what a node reads."""
     return tuple(node.all_input_nodes[0].meta["tensor_meta"].shape)
 
 
@@ -63,6 +64,7 @@ def window(node: fx.Node, site: Site, module: nn.Module | None) -> tuple[Any, ..
 
 
 def mean_pool(node: fx.Node, site: Site, module: nn.Module | None) -> list[tuple[str, Node]]:
+    """A mean, of windows or of whole images, as nodes with suffixes for their names."""
     if module is None and called(node) in ("mean", "sum"):
         return _mean_of_all(node, site)
     found = window(node, site, module)
