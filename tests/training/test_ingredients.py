@@ -16,6 +16,7 @@ from s3nn.data import load
 from s3nn.errors import UsageError
 from s3nn.experiment.teaching import open_teacher
 from s3nn.experiment.train import train
+from s3nn.report import read_result
 from s3nn.surrogates import S3, Triangle
 from s3nn.training.augment import cutout, mixup
 from s3nn.training.build import build_model, start_at
@@ -154,9 +155,11 @@ def test_lean_training_ends_where_plain_training_does(tmp_path: Path) -> None:
 
 
 def test_a_row_teaches_and_is_kept(tmp_path: Path) -> None:
-    run = replace(QUICK, teacher=Teacher(row="relu", share=0.5, start=True))
+    run = replace(QUICK, teacher=Teacher(row="relu", epochs=1, share=0.5, start=True))
     result = train(run, tmp_path / "run", progress=False)
     assert result.rows[0].neuron == "fire"
+    assert result.rows[0].epochs == QUICK.fit.epochs != 1
+    assert read_result(tmp_path / "run-teacher").rows[0].epochs == 1
     taught_by = (tmp_path / "run-teacher" / "model.safetensors").stat().st_mtime_ns
     again = replace(run, seed=0, teacher=replace(run.teacher, share=0.9))
     train(again, tmp_path / "again", teacher=tmp_path / "run-teacher", progress=False)
@@ -193,6 +196,10 @@ def test_a_teacher_that_cannot_teach_says_why(tmp_path: Path) -> None:
         start_at(narrow, wide)
     with pytest.raises(UsageError, match="both name a teacher"):
         replace(QUICK, teacher=Teacher(row="relu", folder="runs/a")).check()
+    with pytest.raises(UsageError, match=r"teacher\.epochs=3 .* --teacher.row relu"):
+        replace(QUICK, teacher=Teacher(folder="runs/a", epochs=3)).check()
+    with pytest.raises(UsageError, match=r"teacher\.epochs must be 1 or more"):
+        replace(QUICK, teacher=Teacher(row="relu", epochs=0)).check()
     with pytest.raises(UsageError, match=r"fit\.accumulate=3 equal parts"):
         replace(QUICK, fit=Fit(accumulate=3)).check()
     with pytest.raises(UsageError, match=r"teacher\.share .* got 1\.5"):

@@ -30,6 +30,7 @@ _RANGES: dict[str, tuple[float | None, float | None]] = {
     **dict.fromkeys(("data.batch", "data.crop", "data.frames", "data.labels"), (1, None)),
     **dict.fromkeys(("data.frames_clip", "model.steps", "fit.epochs"), (1, None)),
     **dict.fromkeys(("fit.patience", "fit.threads", "fit.accumulate", "fit.window"), (1, None)),
+    "teacher.epochs": (1, None),
     **dict.fromkeys(("data.shift", "data.cutout", "data.mixup", "data.workers"), (0, None)),
     **dict.fromkeys(("seed", "optim.weight_decay"), (0, None)),
     **dict.fromkeys(
@@ -132,6 +133,11 @@ def _go_together(run: Run) -> None:
         )
     if run.teacher.row is not None and run.teacher.folder is not None:
         raise UsageError("teacher.row and teacher.folder both name a teacher: give one")
+    if run.teacher.epochs is not None and run.teacher.row is None:
+        raise UsageError(
+            f"teacher.epochs={run.teacher.epochs} is of a teacher that is trained first: name its "
+            "row, --teacher.row relu"
+        )
 
 
 def _restrained(run: Run) -> None:

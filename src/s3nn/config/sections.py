@@ -137,6 +137,9 @@ class Teacher:
 
     row: str | None = None
     """The row that teaches (relu, ...): trained first, by this recipe without a teacher."""
+    epochs: int | None = None
+    """Epochs of the row that teaches (default: the recipe's); one that stops early has not learned
+    its training images by heart, and says more about them."""
     folder: str | None = None
     """A finished run that teaches, instead of a row; "{seed}" in it stands for the run's seed."""
     share: float = 0.5

@@ -17,13 +17,15 @@ def teacher_run(run: Run) -> Run | None:
     """The run whose network teaches ``run`` and is trained for it: the row, the same recipe.
 
     >>> from s3nn.config import Model
-    >>> learner = Run(model=Model(neuron="fire"), teacher=Teacher(row="relu"))
-    >>> teacher_run(learner).model.neuron, teacher_run(learner).teacher.row
-    ('relu', None)
+    >>> learner = Run(model=Model(neuron="fire"), teacher=Teacher(row="relu", epochs=3))
+    >>> of = teacher_run(learner)
+    >>> of.model.neuron, of.fit.epochs, of.teacher.row
+    ('relu', 3, None)
     """
     if run.teacher.row is None:
         return None
-    return with_row(replace(run, teacher=Teacher()), run.teacher.row)
+    fit = replace(run.fit, epochs=run.teacher.epochs or run.fit.epochs)
+    return with_row(replace(run, fit=fit, teacher=Teacher()), run.teacher.row)
 
 
 def open_teacher(run: Run, trained_in: Path) -> nn.Module | None:
