@@ -53,3 +53,20 @@ def test_the_commands_of_the_readme_exist() -> None:
 
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert {*re.findall(r"^    s3nn (\w+)", text, re.MULTILINE)} == {*COMMANDS}
+
+
+def test_the_runs_that_want_a_gpu_can_be_started() -> None:
+    from s3nn.registry import RECIPES
+
+    text = (ROOT / "benchmarks" / "GPU.md").read_text(encoding="utf-8")
+    rows = [re.split(r"(?<!\\)\|", line)[1:-1] for line in re.findall(r"^\| \d.*", text, re.M)]
+    assert rows
+    assert all(len(row) == 4 for row in rows)
+    assert len({row[0] for row in rows}) == len(rows)
+    for _, command, minutes, decides in rows:
+        assert int(minutes) > 0, command
+        assert "`" not in decides, decides
+        for script in re.findall(r"python (\S+\.py)", command):
+            assert (ROOT / script).is_file(), script
+        for recipe in re.findall(r"s3nn (?:train|compare) (\w+)", command):
+            assert recipe in RECIPES.entries, recipe
