@@ -20,6 +20,7 @@ ORDER: tuple[str, ...] = (
         "registry",
         "decode",
         "files",
+        "native",
         "versions",
         "graph.ir",
         "surrogates",
@@ -63,7 +64,8 @@ ORDER: tuple[str, ...] = (
 )
 # These see the graph and what everything may see, whatever else stands left of them.
 NARROW = dict.fromkeys(
-    ("runtime", "export"), ("errors", "registry", "decode", "files", "versions", "graph", "runtime")
+    ("runtime", "export"),
+    ("errors", "registry", "decode", "files", "native", "versions", "graph", "runtime"),
 )
 # In a registry's folder a module imports nothing of its siblings but base and private ones.
 FOLDERS = (
@@ -85,6 +87,7 @@ TORCH_FREE: tuple[str, ...] = (
         "registry",
         "decode",
         "files",
+        "native",
         "versions",
         "graph.ir",
         "graph.nodes",

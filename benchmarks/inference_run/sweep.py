@@ -13,9 +13,10 @@ import numpy as np
 from s3nn.graph.ir import Array, Graph, Vertex
 from s3nn.graph.nodes import Conv, Fire, Spikes
 from s3nn.graph.windows import convolve
+from s3nn.native import build
 from s3nn.rivals.clock import interleaved, spread
 from s3nn.runtime.emit import emit
-from s3nn.runtime.engine import ALIGNMENT, build
+from s3nn.runtime.engine import ALIGNMENT
 from s3nn.runtime.plan import WORD_BITS, Convolution, Kernel, Plan, plan
 
 SIDES = ((64, 64, 28), (64, 128, 14), (128, 128, 14), (128, 256, 7), (256, 256, 7))

@@ -16,7 +16,7 @@ import s3nn
 from s3nn.cli import main
 from s3nn.experiment.compiled import prepare_trained
 from s3nn.graph.margins import margins
-from s3nn.runtime.engine import find_compiler
+from s3nn.native import find_compiler
 
 TINY = ["--model.name", "mlp", "--model.width", "0.2", "--fit.epochs", "3", "--fit.threads", "1"]
 

@@ -12,8 +12,9 @@ import pytest
 from s3nn.errors import UsageError
 from s3nn.graph.ir import Graph, Vertex
 from s3nn.graph.nodes import Affine, Conv, Fire, Flatten, Image, Linear
+from s3nn.native import CompilerError, build, find_compiler
 from s3nn.runtime.emit import Source, emit
-from s3nn.runtime.engine import CompilerError, Program, build, find_compiler
+from s3nn.runtime.engine import Program
 from s3nn.runtime.plan import plan
 
 SHAPE = (1, 5, 4)

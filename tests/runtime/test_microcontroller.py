@@ -15,6 +15,7 @@ from s3nn.errors import UsageError
 from s3nn.graph.lower import lower
 from s3nn.graph.quantise import quantise
 from s3nn.models import Parts
+from s3nn.native import find_compiler
 from s3nn.registry import MODELS
 from s3nn.runtime.boards import (
     BOARDS,
@@ -27,7 +28,6 @@ from s3nn.runtime.boards import (
     run,
 )
 from s3nn.runtime.emit import Source, emit
-from s3nn.runtime.engine import find_compiler
 from s3nn.runtime.golden import Sizes, bare_main, golden_main, sizes
 from s3nn.runtime.layout import packed_weights, packing
 from s3nn.runtime.plan import Plan, firing_rates, plan

@@ -42,8 +42,8 @@ def compile_run(words: list[str]) -> None:
     from s3nn.experiment.compiled import c_files, prepare_trained
     from s3nn.experiment.trained import open_run
     from s3nn.files import write_texts
+    from s3nn.native import find_compiler
     from s3nn.report.units import bytes_text, count_text
-    from s3nn.runtime.engine import find_compiler
     from s3nn.runtime.golden import sizes
 
     find_compiler()  # before minutes are spent

@@ -11,8 +11,8 @@ from importlib import resources
 from pathlib import Path
 
 from s3nn.errors import S3nnError, UsageError
+from s3nn.native import CompilerError
 from s3nn.runtime.emit import Source
-from s3nn.runtime.engine import CompilerError
 
 TIMEOUT_S = 60.0
 FLAGS = (

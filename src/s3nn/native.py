@@ -1,0 +1,108 @@
+"""C that is built on this machine, once: the compiler at hand, and a cache by content."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Protocol
+
+from s3nn.errors import S3nnError
+
+FLAGS = ("-O3", "-march=native", "-std=c11", "-fPIC", "-shared")
+COMPILERS = ("cc", "gcc", "clang")
+
+
+class CompilerError(S3nnError, RuntimeError):
+    """There is no C compiler, or it refused what we gave it."""
+
+
+class Code(Protocol):
+    """The texts of NAME.h and NAME.c."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def header(self) -> str: ...
+
+    @property
+    def body(self) -> str: ...
+
+
+def find_compiler() -> str:
+    """The C compiler: ``$CC``, or the first of cc, gcc and clang that there is."""
+    wanted = os.environ.get("CC")
+    for name in (wanted,) if wanted else COMPILERS:
+        if shutil.which(name):
+            return name
+    tried = f"CC={wanted}" if wanted else ", ".join(COMPILERS)
+    raise CompilerError(
+        f"no C compiler found (looked for {tried}): install gcc or clang, or name one with CC=..."
+    )
+
+
+def cache_folder() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "s3nn" / "compiled"
+
+
+def build(source: Code, flags: tuple[str, ...] = FLAGS) -> Path:
+    """The shared library of ``source``, built once: it is kept by the content it was built from."""
+    compiler = find_compiler()
+    version = _version(compiler)
+    content = "\0".join((source.header, source.body, compiler, version, _machine(), *flags))
+    digest = hashlib.sha256(content.encode()).hexdigest()
+    library = cache_folder() / f"{source.name}-{digest[:32]}.so"
+    if _whole(library):
+        return library
+    library.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=library.parent) as folder:
+        made = Path(folder) / "library.so"
+        compile_c(source, Path(folder), made, compiler, flags)
+        checksum = _checksum(made)
+        made.with_suffix(".sha256").write_text(checksum, encoding="ascii")
+        # The checksum last: a library without it, or with another, is built again.
+        os.replace(made, library)
+        os.replace(made.with_suffix(".sha256"), library.with_suffix(".sha256"))
+    return library
+
+
+def compile_c(source: Code, folder: Path, out: Path, compiler: str, flags: tuple[str, ...]) -> None:
+    (folder / f"{source.name}.h").write_text(source.header, encoding="utf-8")
+    body = folder / f"{source.name}.c"
+    body.write_text(source.body, encoding="utf-8")
+    command = [compiler, *flags, "-o", str(out), str(body)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        said = (done.stderr or done.stdout).strip()[-2000:]
+        raise CompilerError(f"{compiler} failed with exit code {done.returncode}: {said}")
+
+
+def _version(compiler: str) -> str:
+    done = subprocess.run([compiler, "--version"], capture_output=True, text=True, check=False)
+    return done.stdout
+
+
+def _machine() -> str:
+    """What ``-march=native`` depends on."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return " ".join(os.uname())
+    return next((line for line in lines if line.startswith(("flags", "Features"))), "")
+
+
+def _checksum(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _whole(library: Path) -> bool:
+    """Whether a cached library is there as it was written."""
+    try:
+        return library.with_suffix(".sha256").read_text(encoding="ascii") == _checksum(library)
+    except OSError:
+        return False
