@@ -35,7 +35,7 @@ from training_step.memory import Memory, memory_of
 from training_step.page import write_page
 from training_step.parity import Parity, check_row, check_spike
 from training_step.peers import PEERS
-from training_step.rows import ROWS, build
+from training_step.rows import COMPILED, ROWS, build
 from training_step.timing import Batch, Seconds, Step, interleaved, stepper, summary
 
 
@@ -100,7 +100,7 @@ class Benchmark:
     def time(self, threads: int) -> Seconds:
         """Every row's steps, on networks of its own and with code compiled for these threads."""
         torch.set_num_threads(threads)
-        if any(row.endswith("-compiled") for row in self.rows):
+        if any(row.endswith(COMPILED) for row in self.rows):
             start_afresh()
         with ExitStack() as held:
             steps = {row: self._step(row, held)[1] for row in self.rows}

@@ -7,7 +7,7 @@ from typing import Any
 from training_step.memory import Memory
 from training_step.timing import Seconds, ratio
 
-STEP = "s3nn-compiled"  # one row for time and memory: not the fastest here and the leanest there
+STEP = "s3nn-events"  # one row for time and memory: not the fastest here and the leanest there
 MOST_OF_RELU = {"cpu": 1.10, "cuda": 1.05}
 MOST_ACTIVATIONS = 0.7
 LEAST_FASTER = {

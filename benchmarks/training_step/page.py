@@ -14,7 +14,8 @@ One whole step (forward, loss, backward, update, and the reset where a library h
 network for each row in turn, round after round, so that a noisy machine disturbs them alike;
 medians over the rounds, and ratios within a round. Every row has the same layers, the same weights,
 the same batch and the same optimiser: only the neurons differ. s3nn is the plain network, s3nn-lean
-trains inside `s3nn.lean.lean`, s3nn-compiled with `compiled=True`. The rows of the other libraries
+trains inside `s3nn.lean.lean`, s3nn-compiled with `compiled=True`, s3nn-events
+with `events=True` besides. The rows of the other libraries
 are built as their documentation says, in `benchmarks/training_step/peers`; -t1 and -if run one time
 step, -t4 four.
 

@@ -13,7 +13,7 @@ from s3nn.surrogates import S3, spike
 from training_step.architecture import Architecture
 from training_step.compiling import or_not_run
 from training_step.peers import PEERS
-from training_step.rows import build, plain
+from training_step.rows import COMPILED, build, plain
 
 SAMPLES = 8
 MOST_SPIKES_APART, MOST_GRADIENT_ERROR = 1e-4, 1e-3
@@ -72,7 +72,7 @@ def check_row(row: str, architecture: Architecture, x: Tensor, y: Tensor) -> Par
         twin = _twin(row, architecture)
         if twin is None:
             return None
-        if row.endswith("-compiled"):
+        if row.endswith(COMPILED):
             held.enter_context(or_not_run())
         for module in (network, twin.network):
             module.to(x.device, memory_format=torch.channels_last)

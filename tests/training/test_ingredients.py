@@ -16,6 +16,7 @@ from s3nn.data import load
 from s3nn.errors import UsageError
 from s3nn.experiment.teaching import open_teacher
 from s3nn.experiment.train import train
+from s3nn.native import CompilerError
 from s3nn.report import read_result
 from s3nn.surrogates import S3, Triangle
 from s3nn.training.augment import cutout, mixup
@@ -200,6 +201,8 @@ def test_a_teacher_that_cannot_teach_says_why(tmp_path: Path) -> None:
         replace(QUICK, teacher=Teacher(folder="runs/a", epochs=3)).check()
     with pytest.raises(UsageError, match=r"teacher\.epochs must be 1 or more"):
         replace(QUICK, teacher=Teacher(row="relu", epochs=0)).check()
+    with pytest.raises(UsageError, match=r"fit\.step=events adds in 32 bits.*--fit\.precision 32"):
+        replace(QUICK, fit=Fit(step="events", precision="bf16")).check()
     with pytest.raises(UsageError, match=r"fit\.accumulate=3 equal parts"):
         replace(QUICK, fit=Fit(accumulate=3)).check()
     with pytest.raises(UsageError, match=r"teacher\.share .* got 1\.5"):
@@ -215,6 +218,9 @@ def test_what_this_machine_lacks_is_said_first(
     monkeypatch.setattr("shutil.which", lambda name: None)
     with pytest.raises(UsageError, match=r"needs a C\+\+ compiler"):
         fit(replace(QUICK, fit=Fit(step="compiled")), tmp_path, DIGITS)
+    monkeypatch.setattr("shutil.which", lambda name: name if name == "g++" else None)
+    with pytest.raises(CompilerError, match="no C compiler found"):
+        fit(replace(QUICK, fit=Fit(step="events")), tmp_path, DIGITS)
     assert not any(tmp_path.iterdir())
 
 

@@ -108,8 +108,9 @@ class Fit:
     precision: Literal["32", "bf16", "16"] = "32"
     """Arithmetic of the training step; evaluation is always in 32 bits."""
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
-    step: Literal["plain", "lean", "compiled"] = "plain"
-    """lean: keep spikes as bits and compute potentials again; compiled: and compile that part."""
+    step: Literal["plain", "lean", "compiled", "events"] = "plain"
+    """lean: keep spikes as bits and compute potentials again; compiled: and compile that part;
+    events: and convolve on a CPU by adding up what fired."""
     window: int | None = None
     """Time steps that go through a network in time together in training; none: all of them."""
     recompute: bool = False

@@ -1,4 +1,7 @@
-"""A training step with nothing to waste: what backward needs is kept small or computed again."""
+"""A training step with nothing to waste.
+
+What backward needs is kept small or computed again, and what did not fire is not worked on.
+"""
 
 from s3nn.lean.network import lean
 from s3nn.lean.packing import Packed, pack

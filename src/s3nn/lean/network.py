@@ -7,18 +7,22 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import torch
 from torch import Tensor, fx, nn
 from torch.autograd.graph import saved_tensors_hooks
 
 from s3nn.errors import UnsupportedError
 from s3nn.graph.ir import Edge
 from s3nn.graph.trace import Traced, traced
+from s3nn.lean.events import can_follow, can_read, convolve
 from s3nn.lean.fused import can_fuse, norm_fire
 from s3nn.lean.packing import Packed, pack
 
 
 @contextmanager
-def lean(network: nn.Module, *, compiled: bool = False) -> Iterator[nn.Module]:
+def lean(
+    network: nn.Module, *, compiled: bool = False, events: bool = False
+) -> Iterator[nn.Module]:
     """Inside, training steps of ``network`` keep less for backward; parameters stay where they are.
 
     - A convolution or linear layer that reads spikes keeps them as bits.
@@ -27,6 +31,11 @@ def lean(network: nn.Module, *, compiled: bool = False) -> Iterator[nn.Module]:
 
     Spikes and running statistics are bit for bit those of the plain network, gradients equal to
     rounding.  Evaluation is not touched.  A network that torch.fx cannot follow stays as it is.
+
+    ``events`` lets a convolution whose input fires seldom add up what fired in place of multiplying
+    by zeros, in the forward pass and for its weights' gradient; on a CPU, in 32 bits.  Sums are in
+    another order then: a potential within rounding of its threshold may fire where the plain
+    network's does not.  It needs a C compiler.
 
     ``compiled`` hands the elementwise part of the fused backward to torch.compile, which needs a
     C++ compiler (on CUDA: Triton) and takes seconds at the first step.
@@ -42,7 +51,8 @@ def lean(network: nn.Module, *, compiled: bool = False) -> Iterator[nn.Module]:
     except UnsupportedError:
         yield network
         return
-    forwards = dict(_packings(network, found)) | dict(_fusions(network, found, compiled))
+    readers = _readers(network, found, events)
+    forwards = dict(readers) | dict(_fusions(network, found, compiled))
     for module, forward in forwards.items():
         module.forward = forward
     try:
@@ -70,6 +80,14 @@ class _Packing:
         return result
 
 
+class _Following(_Packing):
+    """A convolution that adds up what its spikes bring, where that is quicker."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        followed = convolve(self.layer, x) if torch.is_grad_enabled() and can_read(x) else None
+        return super().forward(x) if followed is None else followed
+
+
 def _restore(kept: Tensor | Packed) -> Tensor:
     return kept.unpack() if isinstance(kept, Packed) else kept
 
@@ -95,11 +113,12 @@ class _Fusion:
 _Forwards = Iterator[tuple[nn.Module, Callable[[Tensor], Tensor]]]
 
 
-def _packings(network: nn.Module, found: Traced) -> _Forwards:
+def _readers(network: nn.Module, found: Traced, events: bool) -> _Forwards:
     for site in found.sites.values():
         if site.operation in ("conv", "linear") and site.reads is Edge.SPIKE and site.module:
             layer = network.get_submodule(site.module)
-            yield layer, _Packing(layer).forward
+            follows = events and can_follow(layer)
+            yield layer, (_Following if follows else _Packing)(layer).forward
 
 
 def _fusions(network: nn.Module, found: Traced, compiled: bool) -> _Forwards:

@@ -1,0 +1,207 @@
+"""Convolutions of spikes whose forward pass and weight gradient add up what fired, and no more.
+
+In training a convolution is three products: of its input with its weights, of the input with the
+gradient, and of the gradient with the weights.  Where the input is spikes the first two have a
+term a spike and no multiplication; the third is dense.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from s3nn.lean.team import COUNT, FORWARD, LIST, WEIGHT_GRADIENT, Geometry, Job, run
+from s3nn.synapses import SynapticConv2d
+
+LANES, MOST_WIDTH = 16, 4  # as in the kernels: channels in a vector, vectors in a block
+
+# Where oneDNN's dense convolutions are quicker: with more firing, or with fewer channels.  On an AMD
+# EPYC with AVX-512 listing, forward pass and weight gradient together break even at 0.45 firing
+# (3x3, 48 to 256 channels), and at 16 % between 16 and 32 channels.
+MOST_FIRING, LEAST_CHANNELS = 0.4, 32
+
+_aten = torch.ops.aten
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A convolution's sizes, and the blocks that its output channels are dealt to."""
+
+    size: tuple[int, int]
+    channels: int
+    outputs: int
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    padding: tuple[int, int]
+
+    @property
+    def out_size(self) -> tuple[int, int]:
+        sizes = zip(self.size, self.kernel, self.stride, self.padding, strict=True)
+        height, width = ((n + 2 * pad - k) // stride + 1 for n, k, stride, pad in sizes)
+        return height, width
+
+    @property
+    def blocks(self) -> int:
+        return -(-self.outputs // (LANES * MOST_WIDTH))
+
+    @property
+    def vectors(self) -> int:
+        return -(-self.outputs // (LANES * self.blocks))
+
+    @property
+    def lanes(self) -> int:
+        return self.vectors * LANES
+
+    def pack(self, weight: Tensor) -> Tensor:
+        """(C_out, C_in, kh, kw) -> (blocks, taps, C_in, lanes), zeros behind the last."""
+        rows = weight.permute(2, 3, 1, 0).reshape(-1, self.channels, self.outputs)
+        rows = nn.functional.pad(rows, (0, self.blocks * self.lanes - self.outputs))
+        return rows.view(*rows.shape[:2], self.blocks, self.lanes).permute(2, 0, 1, 3).contiguous()
+
+    def unpack(self, packed: Tensor) -> Tensor:
+        """The inverse of ``pack``."""
+        rows = packed.permute(1, 2, 0, 3).flatten(2)[..., : self.outputs]
+        return rows.view(*self.kernel, *rows.shape[1:]).permute(3, 2, 0, 1)
+
+    def geometry(self) -> Geometry:
+        return Geometry(
+            *(*self.size, self.channels, *self.out_size, self.outputs),
+            *(*self.kernel, *self.stride, *self.padding, self.blocks, self.vectors),
+        )
+
+
+@dataclass(frozen=True)
+class Events:
+    """Which channels fired at each pixel: what is kept of spikes (N, C, H, W) for backward."""
+
+    channels: Tensor
+    """Their numbers, image after image and pixel after pixel, uint16."""
+    offsets: Tensor
+    """Where each image's begin in ``channels``, int64 (N,)."""
+    starts: Tensor
+    """The events of an image in front of each pixel, int32 (N, H * W + 1)."""
+
+    def addresses(self) -> tuple[int, int, int]:
+        return self.channels.data_ptr(), self.offsets.data_ptr(), self.starts.data_ptr()
+
+
+def count(shape: Shape, spikes: Tensor) -> Tensor:
+    """``starts`` of the events of ``spikes``, (N, C, H, W) in channels-last order."""
+    starts = torch.empty(len(spikes), shape.size[0] * shape.size[1] + 1, dtype=torch.int32)
+    run(Job(COUNT, shape.geometry(), len(spikes), starts=starts.data_ptr(), maps=spikes.data_ptr()))
+    return starts
+
+
+def listed(shape: Shape, spikes: Tensor, starts: Tensor) -> Events:
+    """The events of ``spikes`` that ``count`` counted."""
+    ends = (starts[:, -1] + 1).cumsum(0)  # one more each: it may be overwritten
+    offsets = nn.functional.pad(ends, (1, 0))[:-1].contiguous()
+    events = Events(torch.empty(int(ends[-1]), dtype=torch.uint16), offsets, starts)
+    run(Job(LIST, shape.geometry(), len(spikes), *events.addresses(), spikes.data_ptr()))
+    return events
+
+
+def forward(shape: Shape, events: Events, weight: Tensor) -> Tensor:
+    """The convolution, (N, C_out, H', W') in channels-last order."""
+    size = (len(events.offsets), shape.outputs, *shape.out_size)
+    y = torch.empty(size, memory_format=torch.channels_last)
+    _convolve(FORWARD, shape, events, y, shape.pack(weight)[None])
+    return y
+
+
+def weight_gradient(shape: Shape, events: Events, grad: Tensor) -> Tensor:
+    """dL/dw, (C_out, C_in, kh, kw), from dL/dy in channels-last order."""
+    taps = shape.kernel[0] * shape.kernel[1]
+    threads = torch.get_num_threads()
+    sums = torch.zeros(threads, shape.blocks, taps, shape.channels, shape.lanes)
+    _convolve(WEIGHT_GRADIENT, shape, events, grad, sums)
+    return shape.unpack(sums.sum(0))
+
+
+def _convolve(what: int, shape: Shape, events: Events, maps: Tensor, weights: Tensor) -> None:
+    height, width = shape.out_size
+    own = torch.empty(torch.get_num_threads(), height * width * shape.lanes)
+    apart = weights.stride(0), own.stride(0)
+    pointers = maps.data_ptr(), weights.data_ptr(), own.data_ptr()
+    run(Job(what, shape.geometry(), len(maps), *events.addresses(), *pointers, *apart))
+
+
+class _EventConvolution(torch.autograd.Function):
+    """y = x * w for spikes x that fired seldom enough, as events."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, starts: Tensor, shape: Shape) -> Tensor:
+        events = listed(shape, x, starts)
+        ctx.shape, ctx.size = shape, x.shape
+        ctx.save_for_backward(weight, events.channels, events.offsets, events.starts)
+        return forward(shape, events, weight)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        (grad,) = grads
+        grad = grad.contiguous(memory_format=torch.channels_last)
+        weight, *events = ctx.saved_tensors
+        grad_x = grad_weight = None
+        if ctx.needs_input_grad[0]:
+            grad_x = _input_gradient(grad, weight, ctx.shape, ctx.size)
+        if ctx.needs_input_grad[1]:
+            grad_weight = weight_gradient(ctx.shape, Events(*events), grad)
+        return grad_x, grad_weight, None, None
+
+
+def _input_gradient(grad: Tensor, weight: Tensor, shape: Shape, size: torch.Size) -> Tensor:
+    unread = torch.empty(size, memory_format=torch.channels_last)
+    where = list(shape.stride), list(shape.padding), [1, 1], False, [0, 0], 1
+    found: Tensor = _aten.convolution_backward(
+        grad, unread, weight, None, *where, [True, False, False]
+    )[0]
+    return found
+
+
+def can_follow(layer: nn.Module) -> bool:
+    """Whether ``convolve`` computes what this layer does on a CPU."""
+    return (
+        isinstance(layer, SynapticConv2d)
+        and type(layer).forward is SynapticConv2d.forward
+        and layer.groups == 1
+        and layer.dilation == (1, 1)
+        and layer.padding_mode == "zeros"
+        and isinstance(layer.padding, tuple)
+        and LEAST_CHANNELS <= layer.in_channels < 2**16
+        and layer.out_channels >= LEAST_CHANNELS
+    )
+
+
+def can_read(x: Tensor) -> bool:
+    """Whether ``convolve`` takes such a tensor."""
+    plain = x.device.type == "cpu" and x.dtype == torch.float32 and x.ndim == 4
+    return plain and not torch.is_autocast_enabled("cpu")
+
+
+def convolve(layer: SynapticConv2d, spikes: Tensor) -> Tensor | None:
+    """What ``layer`` makes of ``spikes``, (N, C, H, W); None if the dense way is quicker.
+
+    It equals the layer's own result but for the order of its additions.
+    """
+    x = spikes.contiguous(memory_format=torch.channels_last)
+    shape = _shape(layer, x)
+    starts = count(shape, x)
+    if int(starts[:, -1].sum()) > MOST_FIRING * x.numel():
+        return None
+    y: Tensor = _EventConvolution.apply(x, layer.synapse(layer.weight), starts, shape)
+    return y if layer.bias is None else y + layer.bias.view(-1, 1, 1)
+
+
+def _shape(layer: SynapticConv2d, x: Tensor) -> Shape:
+    assert isinstance(layer.padding, tuple)
+    (height, width), (kernel_y, kernel_x) = x.shape[2:], layer.kernel_size
+    (stride_y, stride_x), (pad_y, pad_x) = layer.stride, layer.padding
+    return Shape(
+        *((height, width), layer.in_channels, layer.out_channels, (kernel_y, kernel_x)),
+        *((stride_y, stride_x), (pad_y, pad_x)),
+    )
