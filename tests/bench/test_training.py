@@ -53,7 +53,7 @@ def test_measures_every_row(precision: str, name: str, tmp_path: Path) -> None:
     assert {p["row"] for p in tree["parity"]} == {*ran} - {"relu", "s3nn", "lif-t4"}
     assert all(show.keys() == CLAIM for show in tree["shows"])
     peers = [row for row in LEAST_FASTER if row in ran]
-    assert len(tree["shows"]) == 2 + ("s3nn-compiled" in ran) * (2 + len(peers))
+    assert len(tree["shows"]) == 2 + ("s3nn-events" in ran) * (2 + len(peers))
     ElementTree.parse(tmp_path / name / "step.svg")
     page = (tmp_path / "README.md").read_text(encoding="utf-8")
     assert all(f"| {row} |" in page for row in ran)

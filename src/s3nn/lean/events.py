@@ -76,17 +76,17 @@ class Shape:
 
 @dataclass(frozen=True)
 class Events:
-    """Which channels fired at each pixel: what is kept of spikes (N, C, H, W) for backward."""
+    """Where spikes (N, C, H, W) are 1: what is kept of them for backward."""
 
-    channels: Tensor
-    """Their numbers, image after image and pixel after pixel, uint16."""
+    places: Tensor
+    """Image after image and row after row, in a row ``column * C + channel``, uint16."""
     offsets: Tensor
-    """Where each image's begin in ``channels``, int64 (N,)."""
+    """Where each image's begin in ``places``, int64 (N,)."""
     starts: Tensor
     """The events of an image in front of each pixel, int32 (N, H * W + 1)."""
 
     def addresses(self) -> tuple[int, int, int]:
-        return self.channels.data_ptr(), self.offsets.data_ptr(), self.starts.data_ptr()
+        return self.places.data_ptr(), self.offsets.data_ptr(), self.starts.data_ptr()
 
 
 def count(shape: Shape, spikes: Tensor) -> Tensor:
@@ -137,7 +137,7 @@ class _EventConvolution(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, weight: Tensor, starts: Tensor, shape: Shape) -> Tensor:
         events = listed(shape, x, starts)
         ctx.shape, ctx.size = shape, x.shape
-        ctx.save_for_backward(weight, events.channels, events.offsets, events.starts)
+        ctx.save_for_backward(weight, events.places, events.offsets, events.starts)
         return forward(shape, events, weight)
 
     @staticmethod
@@ -172,7 +172,7 @@ def can_follow(layer: nn.Module) -> bool:
         and layer.dilation == (1, 1)
         and layer.padding_mode == "zeros"
         and isinstance(layer.padding, tuple)
-        and LEAST_CHANNELS <= layer.in_channels < 2**16
+        and layer.in_channels >= LEAST_CHANNELS
         and layer.out_channels >= LEAST_CHANNELS
     )
 
@@ -191,7 +191,7 @@ def convolve(layer: SynapticConv2d, spikes: Tensor) -> Tensor | None:
     x = spikes.contiguous(memory_format=torch.channels_last)
     shape = _shape(layer, x)
     starts = count(shape, x)
-    if int(starts[:, -1].sum()) > MOST_FIRING * x.numel():
+    if int(starts[:, -1].sum()) > MOST_FIRING * x.numel() or x[0, :, 0].numel() > 2**16:
         return None
     y: Tensor = _EventConvolution.apply(x, layer.synapse(layer.weight), starts, shape)
     return y if layer.bias is None else y + layer.bias.view(-1, 1, 1)

@@ -1,9 +1,9 @@
 /* Convolutions in training whose inputs are spikes: only what fired is worked on.
  *
- * A map is [image][row][column][channel].  A pixel's events are the channels that fired there, in
- * order, those of an image one after the other: `events + offsets[image]`, of which pixel p has
- * [starts[p], starts[p + 1]).  Weights are [block][tap][input channel][lane], a block being WIDTH
- * vectors of output channels, so that what one event adds lies together:
+ * A map is [image][row][column][channel].  An image's events are the places that fired, in order,
+ * each by its place in its row, column * channels + channel: `events + offsets[image]`, of which
+ * pixel p has [starts[p], starts[p + 1]).  Weights are [block][tap][input channel][lane], a block
+ * being WIDTH vectors of output channels, so that what one event adds lies together:
  *
  *     y[o][:]  = sum over taps t and events c of pixel(o, t) of weights[t][c][:]
  *     dw[t][c] = sum over outputs o whose pixel(o, t) has the event c of dy[o][:]
@@ -15,6 +15,7 @@
 
 #define LANES 16
 #define MOST_WIDTH 4
+#define CACHED (48 * 1024 / 4) /* numbers */
 #define INLINE static inline __attribute__((always_inline))
 
 typedef float Vector __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
@@ -49,76 +50,74 @@ static void count(const Geometry *g, const float *x, const Spikes *s, int64_t fr
 
 /* The events themselves; one more than an image has may be overwritten behind its last. */
 static void list(const Geometry *g, const float *x, const Spikes *s, int64_t from, int64_t to) {
-    const int64_t pixels = (int64_t)g->height * g->width;
-    x += from * pixels * g->channels;
+    const int32_t row = g->width * g->channels;
+    x += from * g->height * row;
     for (int64_t image = from; image < to; image++) {
         uint16_t *next = s->events + s->offsets[image];
-        for (int64_t p = 0; p < pixels; p++, x += g->channels) {
-            for (int32_t c = 0; c < g->channels; c++) {
-                *next = (uint16_t)c;
-                next += x[c] != 0.0f;
+        for (int32_t y = 0; y < g->height; y++, x += row) {
+            for (int32_t i = 0; i < row; i++) {
+                *next = (uint16_t)i;
+                next += x[i] != 0.0f;
             }
         }
     }
 }
 
-/* The outputs along an axis of `outputs` whose input exists: [first, last). */
-INLINE void reach(int32_t size, int32_t outputs, int32_t stride, int32_t offset, int32_t *first,
-                  int32_t *last) {
-    *first = offset < 0 ? (-offset + stride - 1) / stride : 0;
-    *last = offset < size ? (size - 1 - offset) / stride + 1 : 0;
-    if (*last > outputs) *last = outputs;
-}
-
-/* sum += the weights of the events [event, end), two pairs at a time. */
+/* sum += the weights of the events [event, end), two pairs at a time; `first` is the place that has
+ * the first weights. */
 INLINE void gather(const int vectors, Vector *sum, const uint16_t *event, const uint16_t *end,
-                   const float *weights) {
+                   const float *weights, int32_t first) {
     const int lanes = vectors * LANES;
     for (; event + 3 < end; event += 4) {
-        const Vector *a = (const Vector *)(weights + event[0] * lanes);
-        const Vector *b = (const Vector *)(weights + event[1] * lanes);
-        const Vector *c = (const Vector *)(weights + event[2] * lanes);
-        const Vector *d = (const Vector *)(weights + event[3] * lanes);
+        const Vector *a = (const Vector *)(weights + (event[0] - first) * lanes);
+        const Vector *b = (const Vector *)(weights + (event[1] - first) * lanes);
+        const Vector *c = (const Vector *)(weights + (event[2] - first) * lanes);
+        const Vector *d = (const Vector *)(weights + (event[3] - first) * lanes);
         for (int v = 0; v < vectors; v++) sum[v] += (a[v] + b[v]) + (c[v] + d[v]);
     }
     for (; event < end; event++) {
-        const Vector *a = (const Vector *)(weights + event[0] * lanes);
+        const Vector *a = (const Vector *)(weights + (event[0] - first) * lanes);
         for (int v = 0; v < vectors; v++) sum[v] += a[v];
     }
 }
 
 /* gradient[event] += what flows into one output, for its events [event, end). */
 INLINE void scatter(const int vectors, const Vector *flow, const uint16_t *event,
-                    const uint16_t *end, float *gradient) {
+                    const uint16_t *end, float *gradient, int32_t first) {
     for (; event < end; event++) {
-        Vector *row = (Vector *)(gradient + event[0] * vectors * LANES);
+        Vector *row = (Vector *)(gradient + (event[0] - first) * vectors * LANES);
         for (int v = 0; v < vectors; v++) row[v] += flow[v];
     }
 }
 
-/* One tap, one image and one block: of every output in reach to its events.  `map` is the block's
- * channels of the image, `step` numbers to a pixel. */
-INLINE void one_tap(const int vectors, const int forward, const Geometry *g, const Spikes *s,
-                    int64_t image, int32_t ky, int32_t kx, float *weights, float *map,
-                    int64_t step) {
+/* Neighbouring taps of a row, [kx, kx + taps), one image and one block: every output and the events of
+ * its window in one input row.  These lie side by side, and so do the taps' weights: an event's are as
+ * far from the window's first as the event is.  `map` is the block's channels of the image, `step`
+ * numbers to a pixel. */
+INLINE void some_taps(const int vectors, const int forward, const Geometry *g, const Spikes *s,
+                      int64_t image, int32_t ky, int32_t kx, int32_t taps, float *weights,
+                      float *map, int64_t step) {
     const int64_t pixels = (int64_t)g->height * g->width;
     const uint16_t *events = s->events + s->offsets[image];
     const int32_t *starts = s->starts + image * (pixels + 1);
-    int32_t top, bottom, left, right;
-    reach(g->height, g->out_height, g->stride_y, ky - g->pad_y, &top, &bottom);
-    reach(g->width, g->out_width, g->stride_x, kx - g->pad_x, &left, &right);
-    for (int32_t y = top; y < bottom; y++) {
-        const int32_t *row = starts + (int64_t)(y * g->stride_y + ky - g->pad_y) * g->width;
-        for (int32_t x = left; x < right; x++) {
-            const int32_t *start = row + x * g->stride_x + kx - g->pad_x;
-            Vector *at = (Vector *)(map + ((int64_t)y * g->out_width + x) * step);
+    for (int32_t y = 0; y < g->out_height; y++) {
+        const int32_t in_y = y * g->stride_y + ky - g->pad_y;
+        if (in_y < 0 || in_y >= g->height) continue;
+        const int32_t *row = starts + (int64_t)in_y * g->width;
+        Vector *at = (Vector *)(map + (int64_t)y * g->out_width * step);
+        for (int32_t x = 0; x < g->out_width; x++, at = (Vector *)((float *)at + step)) {
+            const int32_t left = x * g->stride_x + kx - g->pad_x, right = left + taps;
+            const int32_t first = left < 0 ? 0 : left, last = right > g->width ? g->width : right;
+            if (first >= last) continue;
+            const uint16_t *event = events + row[first], *end = events + row[last];
+            const int32_t place = left * g->channels;
             Vector value[MOST_WIDTH];
             for (int v = 0; v < vectors; v++) value[v] = at[v];
             if (forward) {
-                gather(vectors, value, events + start[0], events + start[1], weights);
+                gather(vectors, value, event, end, weights, place);
                 for (int v = 0; v < vectors; v++) at[v] = value[v];
             } else {
-                scatter(vectors, value, events + start[0], events + start[1], weights);
+                scatter(vectors, value, event, end, weights, place);
             }
         }
     }
@@ -145,21 +144,25 @@ INLINE void move_block(const int forward, const Geometry *g, float *map, float *
  * of a block in the second. */
 INLINE void convolve(const int vectors, const int forward, const Geometry *g, const Spikes *s,
                      int64_t from, int64_t to, float *weights, float *maps, float *own) {
-    const int32_t lanes = vectors * LANES, taps = g->kernel_y * g->kernel_x;
+    const int32_t lanes = vectors * LANES;
     const int64_t outputs = (int64_t)g->out_height * g->out_width;
+    const int64_t tap_size = (int64_t)g->channels * lanes;
     const int moved = g->outputs % lanes != 0;
+    /* A whole row of taps at once where their weights stay in the first cache. */
+    const int32_t taps = g->kernel_x * tap_size <= CACHED ? g->kernel_x : 1;
     for (int64_t image = from; image < to; image++) {
         float *map = maps + image * outputs * g->outputs;
         if (forward && !moved) memset(map, 0, (size_t)(outputs * g->outputs) * sizeof(float));
         for (int32_t block = 0; block < g->blocks; block++) {
+            float *of_block = weights + block * g->kernel_y * g->kernel_x * tap_size;
             float *mine = moved ? own : map + block * lanes;
             const int64_t step = moved ? lanes : g->outputs;
             if (moved && forward) memset(own, 0, (size_t)(outputs * lanes) * sizeof(float));
             if (moved && !forward) move_block(0, g, map, own, block);
-            for (int32_t tap = 0; tap < taps; tap++) {
-                float *of_tap = weights + ((int64_t)block * taps + tap) * g->channels * lanes;
-                one_tap(vectors, forward, g, s, image, tap / g->kernel_x, tap % g->kernel_x, of_tap,
-                        mine, step);
+            for (int32_t tap = 0; tap < g->kernel_y * g->kernel_x; tap += taps) {
+                const int32_t ky = tap / g->kernel_x, kx = tap % g->kernel_x;
+                some_taps(vectors, forward, g, s, image, ky, kx, taps, of_block + tap * tap_size,
+                          mine, step);
             }
             if (moved && forward) move_block(1, g, map, own, block);
         }
