@@ -64,8 +64,9 @@ class Shape:
 
     def unpack(self, packed: Tensor) -> Tensor:
         """The inverse of ``pack``."""
-        rows = packed.permute(1, 2, 0, 3).flatten(2)[..., : self.outputs]
-        return rows.view(*self.kernel, *rows.shape[1:]).permute(3, 2, 0, 1)
+        rows = packed.permute(1, 2, 0, 3).flatten(2).flatten(0, 1)[:, : self.outputs]
+        columns = rows.t().contiguous()  # of two dimensions torch transposes in tiles
+        return columns.view(self.outputs, *self.kernel, self.channels).permute(0, 3, 1, 2)
 
     def geometry(self) -> Geometry:
         return Geometry(
