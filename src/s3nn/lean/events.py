@@ -19,8 +19,8 @@ from s3nn.synapses import SynapticConv2d
 
 LANES, MOST_WIDTH = 16, 4  # as in the kernels: channels in a vector, vectors in a block
 
-# Where oneDNN's dense convolutions are quicker: with more firing, or with fewer channels.  On an AMD
-# EPYC with AVX-512 listing, forward pass and weight gradient together break even at 0.45 firing
+# Where oneDNN's dense convolutions are quicker: with more firing, or with fewer channels.  On an
+# EPYC with AVX-512, listing, forward pass and weight gradient together break even at 0.45 firing
 # (3x3, 48 to 256 channels), and at 16 % between 16 and 32 channels.
 MOST_FIRING, LEAST_CHANNELS = 0.4, 32
 
