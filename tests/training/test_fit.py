@@ -17,7 +17,8 @@ from s3nn.errors import RunFolderError, TrainingError
 from s3nn.losses import cross_entropy as losses
 from s3nn.training import learner
 from s3nn.training.callbacks import BEST, LAST
-from s3nn.training.fit import fit
+from s3nn.training.fit import data_description, fit
+from s3nn.training.folder import LOCK, WEIGHTS, alone, write_run
 
 DIGITS = load("digits")
 QUICK = Run(
@@ -80,6 +81,21 @@ def test_another_runs_folder_is_left_alone(tmp_path: Path) -> None:
     other = replace(QUICK, optim=Optim(lr=0.01))
     with pytest.raises(RunFolderError, match=r"holds another run .*optim\.lr: 0\.05 -> 0\.01"):
         fit(other, tmp_path, DIGITS, progress=False)
+
+
+def test_a_folder_is_trained_by_one_process(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    write_run(folder, QUICK, data_description(DIGITS), {})
+    with (
+        alone(folder),
+        pytest.raises(RunFolderError, match=r"being trained by another process.*--out"),
+    ):
+        fit(QUICK, folder, DIGITS, progress=False)
+    assert sorted(path.name for path in folder.iterdir()) == ["run.json"]
+    fit(QUICK, folder, DIGITS, progress=False)
+    assert (folder / WEIGHTS).is_file()
+    assert not (folder / LOCK).exists()
 
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:

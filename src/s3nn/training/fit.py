@@ -106,10 +106,19 @@ def fit(
         files.write_run(folder, run, data_description(data), versions())
     if progress and processes.rank == 0:
         _say_if_vacuous(run, network)
-    with _quiet_lightning():
-        _train(run, folder, data, network, teacher, restraint, rule, history, processes, progress)
+    with files.alone(folder):
+        with _quiet_lightning():
+            _train(
+                run, folder, data, network, teacher, restraint, rule, history, processes, progress
+            )
+        _keep_best(folder, network, processes)
     if progress and processes.rank == 0:
         _say_if_over(run, history.lines)
+    return Fitted(network, history.lines)
+
+
+def _keep_best(folder: Path, network: nn.Module, processes: Processes) -> None:
+    """The weights of the best epoch into ``network`` and its file, in place of the checkpoints."""
     best = torch.load(folder / BEST, map_location="cpu", weights_only=True)["state_dict"]
     prefix = "network."
     network.cpu().load_state_dict(
@@ -121,7 +130,6 @@ def fit(
         files.write_weights(folder, network)
         for checkpoint in (BEST, LAST):
             (folder / checkpoint).unlink()
-    return Fitted(network, history.lines)
 
 
 def untrained(run: Run, data: DataSet) -> nn.Module:

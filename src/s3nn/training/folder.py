@@ -2,7 +2,7 @@
 
 run.json           the resolved run, its seed, the versions, the data's checksum
 metrics.jsonl      one line an epoch
-last.ckpt          to resume from; best.ckpt: the best epoch so far
+last.ckpt          to resume from; best.ckpt: the best epoch so far; .lock: of who trains it now
 model.safetensors  the weights that validation picked
 network.nir        instead of these, a network that was imported
 result.json, report.html, report.md, details.npz
@@ -12,11 +12,14 @@ conversion.json    of a run that was not trained: what it was converted from, an
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from math import prod
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
 from safetensors.torch import save
 from torch import nn
 
@@ -30,6 +33,7 @@ from s3nn.training.weights import load_weights
 RUN, WEIGHTS, RESULT, METRICS = "run.json", "model.safetensors", "result.json", "metrics.jsonl"
 CONVERSION = "conversion.json"
 IMPORTED = "network.nir"
+LOCK = ".lock"
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,28 @@ def claim(folder: Path, run: Run) -> bool:
             f"{folder} holds another run ({changes}): choose another --out, or delete the folder"
         )
     return True
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Inside, no other process trains in ``folder``: the second one gets a ``RunFolderError``.
+
+    The lock is the operating system's and ends with the process, however that ends.  Of processes
+    that train together the first holds it.
+    """
+    if Processes.here().rank > 0:
+        yield
+        return
+    try:
+        with FileLock(folder / LOCK, timeout=0):
+            try:
+                yield
+            finally:
+                (folder / LOCK).unlink(missing_ok=True)
+    except Timeout:
+        raise RunFolderError(
+            f"{folder} is being trained by another process: wait for it, or choose another --out"
+        ) from None
 
 
 def write_run(folder: Path, run: Run, data: dict[str, Any], versions: dict[str, Any]) -> None:
