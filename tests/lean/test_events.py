@@ -160,6 +160,12 @@ def test_where_it_would_not_pay_nothing_changes(monkeypatch: pytest.MonkeyPatch)
     layer = SynapticConv2d(Real(), 32, 32, 3)
     assert convolve(layer, torch.ones(1, 32, 5, 5)) is None
     assert ran == ["count"]  # everything fires
+    assert convolve(layer, torch.zeros(1, 32, 3, 2**11 + 1)) is None
+    assert ran == ["count"]  # a row of more places than have numbers
+    wide = spikes_of((1, 32, 3, 2**11), 0.1, 0)
+    followed_wide = convolve(layer, wide)
+    assert followed_wide is not None
+    assert_close(followed_wide, layer(wide), atol=1e-4, rtol=1e-4)
 
 
 def test_there_is_no_gradient_of_the_gradient() -> None:

@@ -23,6 +23,7 @@ LANES, MOST_WIDTH = 16, 4  # as in the kernels: channels in a vector, vectors in
 # EPYC with AVX-512, listing, forward pass and weight gradient together break even at 0.45 firing
 # (3x3, 48 to 256 channels), and at 16 % between 16 and 32 channels.
 MOST_FIRING, LEAST_CHANNELS = 0.4, 32
+MOST_PLACES = 2**16  # in a row: an event is the number of its place
 
 _aten = torch.ops.aten
 
@@ -191,8 +192,10 @@ def convolve(layer: SynapticConv2d, spikes: Tensor) -> Tensor | None:
     """
     x = spikes.contiguous(memory_format=torch.channels_last)
     shape = _shape(layer, x)
+    if shape.size[1] * shape.channels > MOST_PLACES:
+        return None
     starts = count(shape, x)
-    if int(starts[:, -1].sum()) > MOST_FIRING * x.numel() or x[0, :, 0].numel() > 2**16:
+    if int(starts[:, -1].sum()) > MOST_FIRING * x.numel():
         return None
     y: Tensor = _EventConvolution.apply(x, layer.synapse(layer.weight), starts, shape)
     return y if layer.bias is None else y + layer.bias.view(-1, 1, 1)

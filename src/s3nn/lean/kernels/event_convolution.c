@@ -3,7 +3,7 @@
  * A map is [image][row][column][channel].  An image's events are the places that fired, in order,
  * each by its place in its row, column * channels + channel: `events + offsets[image]`, of which
  * pixel p has [starts[p], starts[p + 1]).  Weights are [block][tap][input channel][lane], a block
- * being WIDTH vectors of output channels, so that what one event adds lies together:
+ * being up to MOST_WIDTH vectors of output channels, so that what one event adds lies together:
  *
  *     y[o][:]  = sum over taps t and events c of pixel(o, t) of weights[t][c][:]
  *     dw[t][c] = sum over outputs o whose pixel(o, t) has the event c of dy[o][:]
