@@ -7,6 +7,7 @@ term a spike and no multiplication; the third is dense.
 
 from __future__ import annotations
 
+import ctypes
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,18 +15,50 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from s3nn.lean.team import COUNT, FORWARD, LIST, WEIGHT_GRADIENT, Geometry, Job, run
+from s3nn.lean.team import run
 from s3nn.synapses import SynapticConv2d
 
 LANES, MOST_WIDTH = 16, 4  # as in the kernels: channels in a vector, vectors in a block
 
 # Where oneDNN's dense convolutions are quicker: with more firing, or with fewer channels.  On an
-# EPYC with AVX-512, listing, forward pass and weight gradient together break even at 0.45 firing
-# (3x3, 48 to 256 channels), and at 16 % between 16 and 32 channels.
-MOST_FIRING, LEAST_CHANNELS = 0.4, 32
+# EPYC with AVX-512, listing, forward pass and weight gradient together break even at half of all
+# firing (3x3, 48 to 256 channels); with 32 channels at a third, with 16 at less than 16 %.
+MOST_FIRING, LEAST_CHANNELS = 0.5, 32
 MOST_PLACES = 2**16  # in a row: an event is the number of its place
+SPARE = 32  # places behind the last event of an image, which may be overwritten
+STRIP = 14_000  # numbers of dL/dy worked on together: about what the first cache has room for
+
+KERNELS = "event_convolution"
+COUNT, LIST, SORT, FORWARD, WEIGHT_GRADIENT = range(5)
 
 _aten = torch.ops.aten
+
+
+class Geometry(ctypes.Structure):
+    """A convolution's sizes, as in the kernels."""
+
+    _fields_ = [
+        (name, ctypes.c_int32)
+        for name in (
+            *("height", "width", "channels", "out_height", "out_width", "outputs"),
+            *("kernel_y", "kernel_x", "stride_y", "stride_x", "pad_y", "pad_x"),
+            *("blocks", "vectors", "group", "rows"),
+        )
+    ]
+
+
+class Job(ctypes.Structure):
+    """What the kernels are to do, as in the kernels; addresses are of tensors that outlive it."""
+
+    _fields_ = [
+        ("what", ctypes.c_int32),
+        ("geometry", Geometry),
+        ("images", ctypes.c_int64),
+        *((name, ctypes.c_void_p) for name in ("events", "offsets", "starts")),
+        *((f"sorted_{name}", ctypes.c_void_p) for name in ("events", "offsets", "starts")),
+        *((name, ctypes.c_void_p) for name in ("maps", "weights", "own")),
+        *((name, ctypes.c_int64) for name in ("weights_apart", "own_apart")),
+    ]
 
 
 @dataclass(frozen=True)
@@ -69,67 +102,105 @@ class Shape:
         columns = rows.t().contiguous()  # of two dimensions torch transposes in tiles
         return columns.view(self.outputs, *self.kernel, self.channels).permute(0, 3, 1, 2)
 
+    @property
+    def strip(self) -> tuple[int, int]:
+        """Images, and rows of each, whose part of a block of dL/dy is worked on together."""
+        above, across = self.kernel[0] - 1, self.size[1] + self.kernel[1] - 1
+        lines = STRIP // (across * self.lanes)
+        if lines > self.size[0] + above:
+            return max(1, lines // (self.size[0] + above)), self.size[0]
+        strips = -(-self.size[0] // max(1, lines - above))
+        return 1, -(-self.size[0] // strips)
+
+    @property
+    def room(self) -> int:
+        """Numbers in that part."""
+        images, rows = self.strip
+        across = self.size[1] + self.kernel[1] - 1
+        return images * (rows + self.kernel[0] - 1) * across * self.lanes
+
     def geometry(self) -> Geometry:
         return Geometry(
             *(*self.size, self.channels, *self.out_size, self.outputs),
-            *(*self.kernel, *self.stride, *self.padding, self.blocks, self.vectors),
+            *(*self.kernel, *self.stride, *self.padding, self.blocks, self.vectors, *self.strip),
         )
 
 
 @dataclass(frozen=True)
 class Events:
-    """Where spikes (N, C, H, W) are 1: what is kept of them for backward."""
+    """Where spikes (N, C, H, W) are 1, in one of the two orders that the kernels describe."""
 
     places: Tensor
-    """Image after image and row after row, in a row ``column * C + channel``, uint16."""
+    """uint16: by pixel each one's place in its row, by channel its pixel in its strip."""
     offsets: Tensor
     """Where each image's begin in ``places``, int64 (N,)."""
     starts: Tensor
-    """The events of an image in front of each pixel, int32 (N, H * W + 1)."""
+    """The events in front of each pixel of an image, or of each channel of a strip; int32."""
 
     def addresses(self) -> tuple[int, int, int]:
         return self.places.data_ptr(), self.offsets.data_ptr(), self.starts.data_ptr()
 
 
+_NONE = (0, 0, 0)
+
+
 def count(shape: Shape, spikes: Tensor) -> Tensor:
-    """``starts`` of the events of ``spikes``, (N, C, H, W) in channels-last order."""
+    """``starts`` by pixel of ``spikes``, (N, C, H, W) in channels-last order: (N, H W + 1)."""
     starts = torch.empty(len(spikes), shape.size[0] * shape.size[1] + 1, dtype=torch.int32)
-    run(Job(COUNT, shape.geometry(), len(spikes), starts=starts.data_ptr(), maps=spikes.data_ptr()))
+    pointers = {"starts": starts.data_ptr(), "maps": spikes.data_ptr()}
+    run(KERNELS, Job(COUNT, shape.geometry(), len(spikes), **pointers))
     return starts
 
 
 def listed(shape: Shape, spikes: Tensor, starts: Tensor) -> Events:
-    """The events of ``spikes`` that ``count`` counted."""
-    ends = (starts[:, -1] + 1).cumsum(0)  # one more each: it may be overwritten
+    """The events by pixel of ``spikes`` that ``count`` counted."""
+    ends = (starts[:, -1] + SPARE).cumsum(0)
     offsets = nn.functional.pad(ends, (1, 0))[:-1].contiguous()
     events = Events(torch.empty(int(ends[-1]), dtype=torch.uint16), offsets, starts)
-    run(Job(LIST, shape.geometry(), len(spikes), *events.addresses(), spikes.data_ptr()))
+    job = Job(LIST, shape.geometry(), len(spikes), *events.addresses(), *_NONE, spikes.data_ptr())
+    run(KERNELS, job)
     return events
 
 
+def by_channel(shape: Shape, events: Events) -> Events:
+    """The events by channel, from those by pixel."""
+    (group, rows), images = shape.strip, len(events.offsets)
+    strips = -(-images // group) * -(-shape.size[0] // rows)
+    starts = torch.empty(strips, shape.channels + 1, dtype=torch.int32)
+    found = Events(torch.empty_like(events.places), events.offsets, starts)
+    own = torch.empty(torch.get_num_threads(), shape.channels, dtype=torch.int32)
+    both = *events.addresses(), *found.addresses()
+    room = {"own": own.data_ptr(), "own_apart": own.stride(0)}
+    run(KERNELS, Job(SORT, shape.geometry(), images, *both, **room))
+    return found
+
+
 def forward(shape: Shape, events: Events, weight: Tensor) -> Tensor:
-    """The convolution, (N, C_out, H', W') in channels-last order."""
+    """The convolution of events by pixel, (N, C_out, H', W') in channels-last order."""
     size = (len(events.offsets), shape.outputs, *shape.out_size)
     y = torch.empty(size, memory_format=torch.channels_last)
-    _convolve(FORWARD, shape, events, y, shape.pack(weight)[None])
+    room = shape.out_size[0] * shape.out_size[1] * shape.lanes
+    _convolve(FORWARD, shape, events, y, shape.pack(weight)[None], room)
     return y
 
 
 def weight_gradient(shape: Shape, events: Events, grad: Tensor) -> Tensor:
-    """dL/dw, (C_out, C_in, kh, kw), from dL/dy in channels-last order."""
+    """dL/dw, (C_out, C_in, kh, kw), from events by channel and dL/dy in channels-last order."""
     taps = shape.kernel[0] * shape.kernel[1]
     threads = torch.get_num_threads()
     sums = torch.zeros(threads, shape.blocks, taps, shape.channels, shape.lanes)
-    _convolve(WEIGHT_GRADIENT, shape, events, grad, sums)
+    _convolve(WEIGHT_GRADIENT, shape, events, grad, sums, shape.room)
     return shape.unpack(sums.sum(0))
 
 
-def _convolve(what: int, shape: Shape, events: Events, maps: Tensor, weights: Tensor) -> None:
-    height, width = shape.out_size
-    own = torch.empty(torch.get_num_threads(), height * width * shape.lanes)
-    apart = weights.stride(0), own.stride(0)
+def _convolve(
+    what: int, shape: Shape, events: Events, maps: Tensor, weights: Tensor, room: int
+) -> None:
+    own = torch.empty(torch.get_num_threads(), room)
     pointers = maps.data_ptr(), weights.data_ptr(), own.data_ptr()
-    run(Job(what, shape.geometry(), len(maps), *events.addresses(), *pointers, *apart))
+    apart = weights.stride(0), own.stride(0)
+    job = Job(what, shape.geometry(), len(maps), *events.addresses(), *_NONE, *pointers, *apart)
+    run(KERNELS, job)
 
 
 class _EventConvolution(torch.autograd.Function):
@@ -138,8 +209,9 @@ class _EventConvolution(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, starts: Tensor, shape: Shape) -> Tensor:
         events = listed(shape, x, starts)
+        kept = by_channel(shape, events)
         ctx.shape, ctx.size = shape, x.shape
-        ctx.save_for_backward(weight, events.places, events.offsets, events.starts)
+        ctx.save_for_backward(weight, kept.places, kept.offsets, kept.starts)
         return forward(shape, events, weight)
 
     @staticmethod

@@ -14,8 +14,8 @@ from torch.autograd.graph import saved_tensors_hooks
 from s3nn.errors import UnsupportedError
 from s3nn.graph.ir import Edge
 from s3nn.graph.trace import Traced, traced
+from s3nn.lean import fused, fused_in_c
 from s3nn.lean.events import can_follow, can_read, convolve
-from s3nn.lean.fused import can_fuse, norm_fire
 from s3nn.lean.packing import Packed, pack
 
 
@@ -33,9 +33,9 @@ def lean(
     rounding.  Evaluation is not touched.  A network that torch.fx cannot follow stays as it is.
 
     ``events`` lets a convolution whose input fires seldom add up what fired in place of multiplying
-    by zeros, in the forward pass and for its weights' gradient; on a CPU, in 32 bits.  Sums are in
-    another order then: a potential within rounding of its threshold may fire where the plain
-    network's does not.  It needs a C compiler.
+    by zeros, in the forward pass and for its weights' gradient, and has batch-norm, max-pool and
+    fire in C too; on a CPU, in 32 bits.  Sums are in another order then: a potential within
+    rounding of its threshold may fire where the plain network's does not.  It needs a C compiler.
 
     ``compiled`` hands the elementwise part of the fused backward to torch.compile, which needs a
     C++ compiler (on CUDA: Triton) and takes seconds at the first step.
@@ -52,7 +52,7 @@ def lean(
         yield network
         return
     readers = _readers(network, found, events)
-    forwards = dict(readers) | dict(_fusions(network, found, compiled))
+    forwards = dict(readers) | dict(_fusions(network, found, compiled=compiled, in_c=events))
     for module, forward in forwards.items():
         module.forward = forward
     try:
@@ -95,8 +95,9 @@ def _restore(kept: Tensor | Packed) -> Tensor:
 class _Fusion:
     """Three modules of which, in training, the first two pass on and the last does the work."""
 
-    def __init__(self, norm: Any, pool: Any, neuron: Any, *, compiled: bool) -> None:
-        self.norm, self.pool, self.neuron, self.compiled = norm, pool, neuron, compiled
+    def __init__(self, norm: Any, pool: Any, neuron: Any, *, compiled: bool, in_c: bool) -> None:
+        self.norm, self.pool, self.neuron = norm, pool, neuron
+        self.compiled, self.in_c = compiled, in_c
 
     def forward_norm(self, x: Tensor) -> Tensor:
         return x if self.norm.training else type(self.norm).forward(self.norm, x)
@@ -105,9 +106,12 @@ class _Fusion:
         return x if self.norm.training else type(self.pool).forward(self.pool, x)
 
     def forward_neuron(self, x: Tensor) -> Tensor:
-        if self.norm.training:
-            return norm_fire(x, self.norm, self.pool, self.neuron, compiled=self.compiled)
-        return type(self.neuron).forward(self.neuron, x)
+        if not self.norm.training:
+            return type(self.neuron).forward(self.neuron, x)
+        modules = self.norm, self.pool, self.neuron
+        if self.in_c and fused_in_c.can_compute(x, self.pool):
+            return fused_in_c.norm_fire(x, *modules)
+        return fused.norm_fire(x, *modules, compiled=self.compiled)
 
 
 _Forwards = Iterator[tuple[nn.Module, Callable[[Tensor], Tensor]]]
@@ -121,7 +125,7 @@ def _readers(network: nn.Module, found: Traced, events: bool) -> _Forwards:
             yield layer, (_Following if follows else _Packing)(layer).forward
 
 
-def _fusions(network: nn.Module, found: Traced, compiled: bool) -> _Forwards:
+def _fusions(network: nn.Module, found: Traced, *, compiled: bool, in_c: bool) -> _Forwards:
     calls = Counter(site.module for site in found.sites.values())
     readers = Counter(source for sources in found.sources.values() for source in sources)
 
@@ -143,9 +147,9 @@ def _fusions(network: nn.Module, found: Traced, compiled: bool) -> _Forwards:
         modules = [
             None if n is None else network.get_submodule(str(n.target)) for n in (norm, pool, node)
         ]
-        if not can_fuse(*modules):
+        if not fused.can_fuse(*modules):
             continue
-        fusion = _Fusion(*modules, compiled=compiled)
+        fusion = _Fusion(*modules, compiled=compiled, in_c=in_c)
         yield fusion.norm, fusion.forward_norm
         if fusion.pool is not None:
             yield fusion.pool, fusion.forward_pool

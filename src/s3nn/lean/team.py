@@ -14,42 +14,16 @@ from importlib import resources
 
 import torch
 
-from s3nn.native import build
+from s3nn.native import FLAGS, build
 
-COUNT, LIST, FORWARD, WEIGHT_GRADIENT = range(4)
-
-
-class Geometry(ctypes.Structure):
-    """A convolution's sizes, as in the kernels."""
-
-    _fields_ = [
-        (name, ctypes.c_int32)
-        for name in (
-            *("height", "width", "channels", "out_height", "out_width", "outputs"),
-            *("kernel_y", "kernel_x", "stride_y", "stride_x", "pad_y", "pad_x"),
-            *("blocks", "vectors"),
-        )
-    ]
+# What lets a compiler turn a choice of two numbers into a vector's: no number is a NaN.
+CHOICES = ("-fno-trapping-math", "-ffinite-math-only", "-fno-signed-zeros")
 
 
-class Job(ctypes.Structure):
-    """What the kernels are to do, as in the kernels; addresses are of tensors that outlive it."""
+class _Team(ctypes.Structure):
+    """A job and who works on it, as in team.c."""
 
-    _fields_ = [
-        ("what", ctypes.c_int32),
-        ("geometry", Geometry),
-        ("images", ctypes.c_int64),
-        ("events", ctypes.c_void_p),
-        ("offsets", ctypes.c_void_p),
-        ("starts", ctypes.c_void_p),
-        ("maps", ctypes.c_void_p),
-        ("weights", ctypes.c_void_p),
-        ("own", ctypes.c_void_p),
-        ("weights_apart", ctypes.c_int64),
-        ("own_apart", ctypes.c_int64),
-        ("part", ctypes.c_void_p),
-        ("parts", ctypes.c_void_p),
-    ]
+    _fields_ = [(name, ctypes.c_void_p) for name in ("part", "job", "number", "numbers")]
 
 
 @dataclass(frozen=True)
@@ -60,13 +34,10 @@ class _Code:
 
 
 @cache
-def kernels() -> ctypes.CDLL:
-    """The compiled kernels; ``CompilerError`` where there is no C compiler."""
-    text = resources.files("s3nn.lean").joinpath("kernels/event_convolution.c").read_text("utf-8")
-    library = ctypes.CDLL(str(build(_Code("event_convolution", "", text))))
-    for name in ("s3nn_part", "s3nn_team"):
-        library[name].restype = None
-    return library
+def kernels(name: str) -> ctypes.CDLL:
+    """kernels/NAME.c, compiled; ``CompilerError`` where there is no C compiler."""
+    text = resources.files("s3nn.lean").joinpath(f"kernels/{name}.c").read_text("utf-8")
+    return ctypes.CDLL(str(build(_Code(name, "", text), FLAGS + CHOICES)))
 
 
 @cache
@@ -79,19 +50,19 @@ def _openmp() -> ctypes.CDLL | None:
 
 @cache
 def _pool(threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(threads, thread_name_prefix="s3nn-events")
+    return ThreadPoolExecutor(threads, thread_name_prefix="s3nn-lean")
 
 
-def run(job: Job) -> None:
-    """Do ``job``, its images shared among ``torch.get_num_threads()`` threads."""
-    threads, code, openmp = torch.get_num_threads(), kernels(), _openmp()
-    pointer = ctypes.byref(job)
+def run(name: str, job: ctypes.Structure) -> None:
+    """Do ``job`` by kernels/NAME.c, in as many parts as ``torch.get_num_threads()``."""
+    part, pointer = kernels(name).s3nn_part, ctypes.byref(job)
+    threads, openmp = torch.get_num_threads(), _openmp()
     if threads == 1:
-        code.s3nn_part(pointer, 0, 1)
+        part(pointer, 0, 1)
     elif openmp is not None:
-        job.part = ctypes.cast(openmp.omp_get_thread_num, ctypes.c_void_p)
-        job.parts = ctypes.cast(openmp.omp_get_num_threads, ctypes.c_void_p)
-        openmp.GOMP_parallel(code.s3nn_team, pointer, ctypes.c_uint(threads), ctypes.c_uint(0))
+        functions = part, openmp.omp_get_thread_num, openmp.omp_get_num_threads
+        ours, *counts = (ctypes.cast(function, ctypes.c_void_p) for function in functions)
+        team = ctypes.byref(_Team(ours, ctypes.cast(pointer, ctypes.c_void_p), *counts))
+        openmp.GOMP_parallel(kernels("team").s3nn_team, team, ctypes.c_uint(threads), 0)
     else:
-        parts = range(threads)
-        list(_pool(threads).map(lambda part: code.s3nn_part(pointer, part, threads), parts))
+        list(_pool(threads).map(lambda number: part(pointer, number, threads), range(threads)))

@@ -61,7 +61,6 @@ _PRECISION: dict[str, Literal["32-true", "bf16-mixed", "16-mixed"]] = {
     "bf16": "bf16-mixed",
     "16": "16-mixed",
 }
-COMPILED = ("compiled", "events")  # steps that hand work to torch.compile
 # Images that are evaluated at once; the layers of image networks are as large as the image.
 EVALUATION_BATCH, OF_IMAGES = 500, 32
 
@@ -304,7 +303,7 @@ def _say_if_over(run: Run, history: list[dict[str, float]]) -> None:
 def _step(step: str, network: nn.Module) -> AbstractContextManager[Any]:
     if step == "plain":
         return nullcontext()
-    return lean(network, compiled=step in COMPILED, events=step == "events")
+    return lean(network, compiled=step == "compiled", events=step == "events")
 
 
 def _can_run(run: Run) -> None:
@@ -316,9 +315,8 @@ def _can_run(run: Run) -> None:
     if run.fit.strategy == "fsdp" and not torch.cuda.is_available():
         raise UsageError("--fit.strategy fsdp shards over GPUs and there is none here: use ddp")
     compilers = (os.environ.get("CXX", "g++"), "g++", "clang++")
-    if run.fit.step in COMPILED and not any(map(shutil.which, compilers)):
-        step = run.fit.step
-        raise UsageError(f"--fit.step {step} needs a C++ compiler, g++ or clang++: use lean")
+    if run.fit.step == "compiled" and not any(map(shutil.which, compilers)):
+        raise UsageError("--fit.step compiled needs a C++ compiler, g++ or clang++: use lean")
     if run.fit.step == "events":
         find_compiler()
         if run.fit.accelerator != "cpu" and torch.cuda.is_available():
@@ -326,7 +324,7 @@ def _can_run(run: Run) -> None:
                 "--fit.step events is for a CPU and this machine has a GPU: use compiled, or pass "
                 "--fit.accelerator cpu"
             )
-    if run.fit.step in COMPILED and run.optim.sharpen != 1:
+    if run.fit.step == "compiled" and run.optim.sharpen != 1:
         raise UsageError("--optim.sharpen would compile the step anew each epoch: use step lean")
     if run.optim.label_smoothing and not make_loss(run.optim.loss).smooths:
         raise UsageError(

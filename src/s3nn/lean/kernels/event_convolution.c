@@ -1,21 +1,44 @@
 /* Convolutions in training whose inputs are spikes: only what fired is worked on.
  *
- * A map is [image][row][column][channel].  An image's events are the places that fired, in order,
- * each by its place in its row, column * channels + channel: `events + offsets[image]`, of which
- * pixel p has [starts[p], starts[p + 1]).  Weights are [block][tap][input channel][lane], a block
+ * A map is [image][row][column][channel].  Weights are [block][tap][input channel][lane], a block
  * being up to MOST_WIDTH vectors of output channels, so that what one event adds lies together:
  *
  *     y[o][:]  = sum over taps t and events c of pixel(o, t) of weights[t][c][:]
  *     dw[t][c] = sum over outputs o whose pixel(o, t) has the event c of dy[o][:]
  *
- * Both are one addition an event, tap and output channel, and no product. */
+ * Both are one addition an event, tap and output channel, and no product.  Each is summed in
+ * registers, and for that each wants the events in an order of its own:
+ *
+ *   by pixel    `events + offsets[image]`, each by its place in its row, column * channels +
+ *               channel; pixel p of an image has [starts[p], starts[p + 1]) of them.
+ *   by channel  `events + offsets[group's first image]`, each by its pixel in a strip; channel c of
+ *               a strip has [starts[c], starts[c + 1]).  A strip is some rows of one image, or a few
+ *               whole images: what of dL/dy its events meet stays in the first cache.
+ *
+ * A strip's pixels are numbered as those of dL/dy around it are, all that a tap can reach: rows of
+ * width + kernel_x - 1, height of strip + kernel_y - 1 of them an image. */
 
 #include <stdint.h>
 #include <string.h>
+#ifdef __AVX512VBMI2__
+#include <immintrin.h>
+static const uint16_t FIRST[32] = {0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15,
+                                   16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31};
+#endif
 
 #define LANES 16
 #define MOST_WIDTH 4
 #define CACHED (48 * 1024 / 4) /* numbers */
+#ifdef __AVX512F__
+#define MOST_TAPS 3 /* times MOST_WIDTH vectors in registers */
+#else
+#define MOST_TAPS 1
+#endif
+#ifdef __clang__ /* either way, vectors in an array are registers */
+#define UNROLLED
+#else
+#define UNROLLED _Pragma("GCC unroll 16")
+#endif
 #define INLINE static inline __attribute__((always_inline))
 
 typedef float Vector __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
@@ -25,12 +48,13 @@ typedef struct {
     int32_t out_height, out_width, outputs; /* of the output */
     int32_t kernel_y, kernel_x, stride_y, stride_x, pad_y, pad_x;
     int32_t blocks, vectors; /* blocks * vectors * LANES is outputs, rounded up */
+    int32_t group, rows;     /* images and, in each of them, rows of a strip; 1 or all */
 } Geometry;
 
 typedef struct {
     uint16_t *events;
-    int64_t *offsets; /* [image] */
-    int32_t *starts;  /* [image][pixel + 1] */
+    const int64_t *offsets; /* [image] */
+    int32_t *starts;        /* [image][pixel + 1] or [group][strip][channel + 1] */
 } Spikes;
 
 /* starts[image][pixel + 1]: the events of an image in front of each pixel. */
@@ -48,55 +72,114 @@ static void count(const Geometry *g, const float *x, const Spikes *s, int64_t fr
     }
 }
 
-/* The events themselves; one more than an image has may be overwritten behind its last. */
+/* Writes the numbers below `count` of what fired; up to SPARE behind the last may be overwritten. */
+INLINE uint16_t *list_row(const float *x, int32_t count, uint16_t *next) {
+    int32_t i = 0;
+#ifdef __AVX512VBMI2__
+    for (; i + 32 <= count; i += 32) {
+        const __m512 low = _mm512_loadu_ps(x + i), high = _mm512_loadu_ps(x + i + 16);
+        const __m512 zero = _mm512_setzero_ps();
+        const __mmask32 fired = _mm512_kunpackw(_mm512_cmp_ps_mask(high, zero, _CMP_NEQ_UQ),
+                                                _mm512_cmp_ps_mask(low, zero, _CMP_NEQ_UQ));
+        const __m512i numbers = _mm512_add_epi16(_mm512_loadu_si512(FIRST), _mm512_set1_epi16((short)i));
+        _mm512_storeu_si512(next, _mm512_maskz_compress_epi16(fired, numbers));
+        next += __builtin_popcount(fired);
+    }
+#endif
+    for (; i < count; i++) {
+        *next = (uint16_t)i;
+        next += x[i] != 0.0f;
+    }
+    return next;
+}
+
+/* The events themselves, by pixel. */
 static void list(const Geometry *g, const float *x, const Spikes *s, int64_t from, int64_t to) {
     const int32_t row = g->width * g->channels;
     x += from * g->height * row;
     for (int64_t image = from; image < to; image++) {
         uint16_t *next = s->events + s->offsets[image];
-        for (int32_t y = 0; y < g->height; y++, x += row) {
-            for (int32_t i = 0; i < row; i++) {
-                *next = (uint16_t)i;
-                next += x[i] != 0.0f;
-            }
-        }
+        for (int32_t y = 0; y < g->height; y++, x += row) next = list_row(x, row, next);
     }
 }
 
-/* sum += the weights of the events [event, end), two pairs at a time; `first` is the place that has
- * the first weights. */
-INLINE void gather(const int vectors, Vector *sum, const uint16_t *event, const uint16_t *end,
-                   const float *weights, int32_t first) {
-    const int lanes = vectors * LANES;
+/* at += the weights of the events [event, end), two pairs at a time; `weights` are those of the place
+ * 0, which may not be among them. */
+INLINE void gather(const int vectors, const uint16_t *event, const uint16_t *end,
+                   const float *weights, float *at) {
+    const unsigned lanes = (unsigned)vectors * LANES;
+    Vector sum[MOST_WIDTH], *to = (Vector *)at;
+    UNROLLED for (int v = 0; v < vectors; v++) sum[v] = to[v];
     for (; event + 3 < end; event += 4) {
-        const Vector *a = (const Vector *)(weights + (event[0] - first) * lanes);
-        const Vector *b = (const Vector *)(weights + (event[1] - first) * lanes);
-        const Vector *c = (const Vector *)(weights + (event[2] - first) * lanes);
-        const Vector *d = (const Vector *)(weights + (event[3] - first) * lanes);
-        for (int v = 0; v < vectors; v++) sum[v] += (a[v] + b[v]) + (c[v] + d[v]);
+        const Vector *a = (const Vector *)(weights + event[0] * lanes);
+        const Vector *b = (const Vector *)(weights + event[1] * lanes);
+        const Vector *c = (const Vector *)(weights + event[2] * lanes);
+        const Vector *d = (const Vector *)(weights + event[3] * lanes);
+        UNROLLED for (int v = 0; v < vectors; v++) sum[v] += (a[v] + b[v]) + (c[v] + d[v]);
     }
     for (; event < end; event++) {
-        const Vector *a = (const Vector *)(weights + (event[0] - first) * lanes);
-        for (int v = 0; v < vectors; v++) sum[v] += a[v];
+        const Vector *a = (const Vector *)(weights + event[0] * lanes);
+        UNROLLED for (int v = 0; v < vectors; v++) sum[v] += a[v];
+    }
+    UNROLLED for (int v = 0; v < vectors; v++) to[v] = sum[v];
+}
+
+/* gradient of some taps += dL/dy at the pixels [event, end); the last tap's is at `flow`, those in
+ * front of it follow there and lie `apart` numbers back. */
+INLINE void add_up(const int vectors, const int taps, const uint16_t *event, const uint16_t *end,
+                   const float *flow, float *gradient, int64_t apart) {
+    const unsigned lanes = (unsigned)vectors * LANES;
+    Vector sum[MOST_TAPS * MOST_WIDTH];
+    UNROLLED for (int t = 0; t < taps; t++) {
+        const Vector *at = (const Vector *)(gradient - t * apart);
+        UNROLLED for (int v = 0; v < vectors; v++) sum[t * vectors + v] = at[v];
+    }
+    for (; event < end; event++) {
+        const Vector *at = (const Vector *)(flow + *event * lanes);
+        UNROLLED for (int v = 0; v < taps * vectors; v++) sum[v] += at[v];
+    }
+    UNROLLED for (int t = 0; t < taps; t++) {
+        Vector *at = (Vector *)(gradient - t * apart);
+        UNROLLED for (int v = 0; v < vectors; v++) at[v] = sum[t * vectors + v];
     }
 }
 
-/* gradient[event] += what flows into one output, for its events [event, end). */
-INLINE void scatter(const int vectors, const Vector *flow, const uint16_t *event,
-                    const uint16_t *end, float *gradient, int32_t first) {
-    for (; event < end; event++) {
-        Vector *row = (Vector *)(gradient + (event[0] - first) * vectors * LANES);
-        for (int v = 0; v < vectors; v++) row[v] += flow[v];
+/* Both for each number of vectors, as functions: their loops want the registers for themselves. */
+typedef void Gather(const uint16_t *, const uint16_t *, const float *, float *);
+typedef void AddUp(const uint16_t *, const uint16_t *, const float *, float *, int64_t);
+
+#define FOR_VECTORS(n)                                                                          \
+    static void gather_##n(const uint16_t *event, const uint16_t *end, const float *weights,    \
+                           float *at) {                                                         \
+        gather(n, event, end, weights, at);                                                     \
+    }                                                                                           \
+    static void add_up_##n(const uint16_t *event, const uint16_t *end, const float *flow,       \
+                           float *gradient, int64_t apart) {                                    \
+        add_up(n, MOST_TAPS, event, end, flow, gradient, apart);                                \
+    }                                                                                           \
+    static void add_up_tap_##n(const uint16_t *event, const uint16_t *end, const float *flow,   \
+                               float *gradient, int64_t apart) {                                \
+        add_up(n, 1, event, end, flow, gradient, apart);                                        \
     }
-}
+
+FOR_VECTORS(1)
+FOR_VECTORS(2)
+FOR_VECTORS(3)
+FOR_VECTORS(4)
+
+static Gather *const GATHER[MOST_WIDTH] = {gather_1, gather_2, gather_3, gather_4};
+static AddUp *const ADD_UP[MOST_WIDTH] = {add_up_1, add_up_2, add_up_3, add_up_4};
+static AddUp *const ADD_UP_TAP[MOST_WIDTH] = {add_up_tap_1, add_up_tap_2, add_up_tap_3,
+                                              add_up_tap_4};
 
 /* Neighbouring taps of a row, [kx, kx + taps), one image and one block: every output and the events of
  * its window in one input row.  These lie side by side, and so do the taps' weights: an event's are as
  * far from the window's first as the event is.  `map` is the block's channels of the image, `step`
  * numbers to a pixel. */
-INLINE void some_taps(const int vectors, const int forward, const Geometry *g, const Spikes *s,
-                      int64_t image, int32_t ky, int32_t kx, int32_t taps, float *weights,
-                      float *map, int64_t step) {
+static void some_taps(const Geometry *g, const Spikes *s, int64_t image, int32_t ky, int32_t kx,
+                      int32_t taps, const float *weights, float *map, int64_t step) {
+    Gather *const gather = GATHER[g->vectors - 1];
+    const int64_t to_pixel = (int64_t)g->channels * g->vectors * LANES;
     const int64_t pixels = (int64_t)g->height * g->width;
     const uint16_t *events = s->events + s->offsets[image];
     const int32_t *starts = s->starts + image * (pixels + 1);
@@ -104,47 +187,22 @@ INLINE void some_taps(const int vectors, const int forward, const Geometry *g, c
         const int32_t in_y = y * g->stride_y + ky - g->pad_y;
         if (in_y < 0 || in_y >= g->height) continue;
         const int32_t *row = starts + (int64_t)in_y * g->width;
-        Vector *at = (Vector *)(map + (int64_t)y * g->out_width * step);
-        for (int32_t x = 0; x < g->out_width; x++, at = (Vector *)((float *)at + step)) {
+        float *at = map + (int64_t)y * g->out_width * step;
+        for (int32_t x = 0; x < g->out_width; x++, at += step) {
             const int32_t left = x * g->stride_x + kx - g->pad_x, right = left + taps;
             const int32_t first = left < 0 ? 0 : left, last = right > g->width ? g->width : right;
             if (first >= last) continue;
-            const uint16_t *event = events + row[first], *end = events + row[last];
-            const int32_t place = left * g->channels;
-            Vector value[MOST_WIDTH];
-            for (int v = 0; v < vectors; v++) value[v] = at[v];
-            if (forward) {
-                gather(vectors, value, event, end, weights, place);
-                for (int v = 0; v < vectors; v++) at[v] = value[v];
-            } else {
-                scatter(vectors, value, event, end, weights, place);
-            }
-        }
-    }
-}
-
-/* A block's channels of an image between its map and `own`, where they are whole vectors. */
-INLINE void move_block(const int forward, const Geometry *g, float *map, float *own,
-                       int32_t block) {
-    const int32_t lanes = g->vectors * LANES, first = block * lanes;
-    const int32_t count = g->outputs - first < lanes ? g->outputs - first : lanes;
-    const size_t bytes = (size_t)count * sizeof(float);
-    for (int64_t p = 0; p < (int64_t)g->out_height * g->out_width; p++) {
-        float *mine = own + p * lanes, *theirs = map + p * g->outputs + first;
-        if (forward) {
-            memcpy(theirs, mine, bytes);
-        } else {
-            memcpy(mine, theirs, bytes);
-            memset(mine + count, 0, (size_t)(lanes - count) * sizeof(float));
+            gather(events + row[first], events + row[last],
+                   weights - left * to_pixel, at);
         }
     }
 }
 
 /* All images, blocks and taps.  The weights of a tap stay in the first cache for one image and those
  * of a block in the second. */
-INLINE void convolve(const int vectors, const int forward, const Geometry *g, const Spikes *s,
-                     int64_t from, int64_t to, float *weights, float *maps, float *own) {
-    const int32_t lanes = vectors * LANES;
+static void forward(const Geometry *g, const Spikes *s, int64_t from, int64_t to,
+                    const float *weights, float *maps, float *own) {
+    const int32_t lanes = g->vectors * LANES;
     const int64_t outputs = (int64_t)g->out_height * g->out_width;
     const int64_t tap_size = (int64_t)g->channels * lanes;
     const int moved = g->outputs % lanes != 0;
@@ -152,67 +210,168 @@ INLINE void convolve(const int vectors, const int forward, const Geometry *g, co
     const int32_t taps = g->kernel_x * tap_size <= CACHED ? g->kernel_x : 1;
     for (int64_t image = from; image < to; image++) {
         float *map = maps + image * outputs * g->outputs;
-        if (forward && !moved) memset(map, 0, (size_t)(outputs * g->outputs) * sizeof(float));
+        if (!moved) memset(map, 0, (size_t)(outputs * g->outputs) * sizeof(float));
         for (int32_t block = 0; block < g->blocks; block++) {
-            float *of_block = weights + block * g->kernel_y * g->kernel_x * tap_size;
-            float *mine = moved ? own : map + block * lanes;
+            const float *of_block = weights + block * g->kernel_y * g->kernel_x * tap_size;
+            const int32_t first = block * lanes;
+            float *mine = moved ? own : map + first;
             const int64_t step = moved ? lanes : g->outputs;
-            if (moved && forward) memset(own, 0, (size_t)(outputs * lanes) * sizeof(float));
-            if (moved && !forward) move_block(0, g, map, own, block);
+            if (moved) memset(own, 0, (size_t)(outputs * lanes) * sizeof(float));
             for (int32_t tap = 0; tap < g->kernel_y * g->kernel_x; tap += taps) {
                 const int32_t ky = tap / g->kernel_x, kx = tap % g->kernel_x;
-                some_taps(vectors, forward, g, s, image, ky, kx, taps, of_block + tap * tap_size,
-                          mine, step);
+                some_taps(g, s, image, ky, kx, taps, of_block + tap * tap_size, mine, step);
             }
-            if (moved && forward) move_block(1, g, map, own, block);
+            if (!moved) continue;
+            const int32_t count = g->outputs - first < lanes ? g->outputs - first : lanes;
+            for (int64_t p = 0; p < outputs; p++) {
+                memcpy(map + p * g->outputs + first, own + p * lanes, (size_t)count * sizeof(float));
+            }
         }
     }
 }
 
-enum { COUNT, LIST, FORWARD, WEIGHT_GRADIENT };
+/* Events by channel, of groups [from, to), from events by pixel. */
+static void sort(const Geometry *g, const Spikes *by_pixel, const Spikes *by_channel, int64_t from,
+                 int64_t to, int64_t images, int32_t *next) {
+    const int64_t pixels = (int64_t)g->height * g->width;
+    const int32_t reach = g->width + g->kernel_x - 1, room = (g->rows + g->kernel_y - 1) * reach;
+    const int32_t strips = (g->height + g->rows - 1) / g->rows;
+    for (int64_t group = from; group < to; group++) {
+        const int64_t first = group * g->group;
+        const int64_t last = first + g->group < images ? first + g->group : images;
+        uint16_t *events = by_channel->events + by_channel->offsets[first];
+        int32_t *starts = by_channel->starts + group * strips * (g->channels + 1), found = 0;
+        for (int32_t strip = 0; strip < strips; strip++, starts += g->channels + 1) {
+            const int32_t top = strip * g->rows;
+            const int32_t bottom = top + g->rows < g->height ? top + g->rows : g->height;
+            memset(starts, 0, (size_t)(g->channels + 1) * sizeof *starts);
+            for (int pass = 0; pass < 2; pass++) { /* to count, then to place */
+                for (int64_t image = first; image < last; image++) {
+                    const uint16_t *listed = by_pixel->events + by_pixel->offsets[image];
+                    const int32_t *in = by_pixel->starts + image * (pixels + 1) + top * g->width;
+                    for (int32_t y = top; y < bottom; y++) {
+                        int32_t number = (int32_t)(image - first) * room + (y - top) * reach;
+                        for (int32_t x = 0; x < g->width; x++, in++, number++) {
+                            for (int32_t e = in[0]; e < in[1]; e++) {
+                                const int32_t channel = listed[e] - x * g->channels;
+                                if (pass == 0) {
+                                    starts[channel + 1]++;
+                                } else {
+                                    events[next[channel]++] = (uint16_t)number;
+                                }
+                            }
+                        }
+                    }
+                }
+                if (pass == 1) break;
+                starts[0] = found;
+                for (int32_t c = 0; c < g->channels; c++) {
+                    starts[c + 1] += starts[c];
+                    next[c] = starts[c];
+                }
+                found = starts[g->channels];
+            }
+        }
+    }
+}
+
+/* What a strip's events can reach of a block of dL/dy, zeros where there is none. */
+static void bring(const Geometry *g, const float *map, int32_t top, int32_t first, int32_t lanes,
+                  float *to) {
+    const int32_t count = g->outputs - first < lanes ? g->outputs - first : lanes;
+    for (int32_t row = 0; row < g->rows + g->kernel_y - 1; row++) {
+        const int32_t y = top + row + g->pad_y - (g->kernel_y - 1), out_y = y / g->stride_y;
+        const int inside = y >= 0 && y % g->stride_y == 0 && out_y < g->out_height;
+        for (int32_t column = 0; column < g->width + g->kernel_x - 1; column++, to += lanes) {
+            const int32_t x = column + g->pad_x - (g->kernel_x - 1), out_x = x / g->stride_x;
+            if (inside && x >= 0 && x % g->stride_x == 0 && out_x < g->out_width) {
+                const float *pixel = map + ((int64_t)out_y * g->out_width + out_x) * g->outputs;
+                memcpy(to, pixel + first, (size_t)count * sizeof(float));
+                if (count < lanes) memset(to + count, 0, (size_t)(lanes - count) * sizeof(float));
+            } else {
+                memset(to, 0, (size_t)lanes * sizeof(float));
+            }
+        }
+    }
+}
+
+/* All blocks, groups and strips.  The gradient of a block stays in the second cache. */
+static void weight_gradient(const Geometry *g, const Spikes *s, int64_t from, int64_t to,
+                            int64_t images, float *gradients, const float *maps, float *own) {
+    AddUp *const add_up = ADD_UP[g->vectors - 1], *const add_up_tap = ADD_UP_TAP[g->vectors - 1];
+    const int32_t lanes = g->vectors * LANES, reach = g->width + g->kernel_x - 1;
+    const int64_t outputs = (int64_t)g->out_height * g->out_width * g->outputs;
+    const int64_t tap_size = (int64_t)g->channels * lanes;
+    const int64_t room = (int64_t)(g->rows + g->kernel_y - 1) * reach * lanes;
+    const int32_t strips = (g->height + g->rows - 1) / g->rows;
+    for (int32_t block = 0; block < g->blocks; block++) {
+        float *of_block = gradients + block * g->kernel_y * g->kernel_x * tap_size;
+        for (int64_t group = from; group < to; group++) {
+            const int64_t first = group * g->group;
+            const int64_t last = first + g->group < images ? first + g->group : images;
+            const uint16_t *events = s->events + s->offsets[first];
+            const int32_t *starts = s->starts + group * strips * (g->channels + 1);
+            for (int32_t strip = 0; strip < strips; strip++, starts += g->channels + 1) {
+                for (int64_t image = first; image < last; image++) {
+                    bring(g, maps + image * outputs, strip * g->rows, block * lanes, lanes,
+                          own + (image - first) * room);
+                }
+                for (int32_t c = 0; c < g->channels; c++) {
+                    const uint16_t *event = events + starts[c], *end = events + starts[c + 1];
+                    if (event == end) continue;
+                    for (int32_t ky = 0; ky < g->kernel_y; ky++) {
+                        const float *flow = own + (int64_t)(g->kernel_y - 1 - ky) * reach * lanes;
+                        float *last_tap =
+                            of_block + ((ky + 1) * g->kernel_x - 1) * tap_size + c * lanes;
+                        int32_t left = g->kernel_x;
+                        for (; left >= MOST_TAPS; left -= MOST_TAPS) {
+                            add_up(event, end, flow, last_tap, tap_size);
+                            flow += MOST_TAPS * lanes;
+                            last_tap -= MOST_TAPS * tap_size;
+                        }
+                        for (; left > 0; left--, flow += lanes, last_tap -= tap_size) {
+                            add_up_tap(event, end, flow, last_tap, tap_size);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+enum { COUNT, LIST, SORT, FORWARD, WEIGHT_GRADIENT };
 
 typedef struct {
     int32_t what;
     Geometry geometry;
     int64_t images;
-    Spikes spikes;
+    Spikes spikes;  /* by pixel; WEIGHT_GRADIENT: by channel */
+    Spikes sorted;  /* SORT: by channel */
     float *maps;    /* COUNT, LIST: x, read.  FORWARD: y, written.  WEIGHT_GRADIENT: dL/dy, read. */
     float *weights; /* FORWARD: w, read.  WEIGHT_GRADIENT: dL/dw, added to, one a part. */
-    float *own;     /* room for a block of an image, one a part */
-    int64_t weights_apart, own_apart; /* from one part's to the next's */
-    int (*part)(void), (*parts)(void); /* OpenMP's number of a thread, and of threads */
+    void *own;      /* room to work in, one a part */
+    int64_t weights_apart, own_apart; /* numbers from one part's to the next's */
 } Job;
 
-#define CASE(n)                                                                           \
-    case n:                                                                               \
-        if (job->what == FORWARD)                                                         \
-            convolve(n, 1, g, s, from, to, job->weights, job->maps, own);                 \
-        else                                                                              \
-            convolve(n, 0, g, s, from, to, job->weights + part * job->weights_apart, job->maps, own); \
-        break
-
-/* The images of one part of so many. */
-void s3nn_part(const Job *job, int32_t part, int32_t parts) {
+/* One part of so many: of the images, or of the groups of them. */
+void s3nn_part(const void *of, int32_t part, int32_t parts) {
+    const Job *job = of;
     const Geometry *g = &job->geometry;
     const Spikes *s = &job->spikes;
-    const int64_t from = job->images * part / parts, to = job->images * (part + 1) / parts;
-    float *own = job->own + part * job->own_apart;
+    const int grouped = job->what == SORT || job->what == WEIGHT_GRADIENT;
+    const int64_t all = grouped ? (job->images + g->group - 1) / g->group : job->images;
+    const int64_t from = all * part / parts, to = all * (part + 1) / parts;
+    float *own = (float *)job->own + part * job->own_apart;
     if (job->what == COUNT) {
         count(g, job->maps, s, from, to);
     } else if (job->what == LIST) {
         list(g, job->maps, s, from, to);
+    } else if (job->what == SORT) {
+        sort(g, s, &job->sorted, from, to, job->images, (int32_t *)own);
+    } else if (job->what == FORWARD) {
+        forward(g, s, from, to, job->weights, job->maps, own);
     } else {
-        switch (g->vectors) {
-            CASE(1);
-            CASE(2);
-            CASE(3);
-            CASE(4);
-        }
+        float *gradients = job->weights + part * job->weights_apart;
+        weight_gradient(g, s, from, to, job->images, gradients, job->maps, own);
     }
-}
-
-/* What every thread of an OpenMP team is to run. */
-void s3nn_team(void *job) {
-    const Job *ours = job;
-    s3nn_part(ours, ours->part(), ours->parts());
 }
