@@ -126,7 +126,7 @@ def step(network: nn.Module, x: Tensor) -> dict[str, Tensor]:
 
 def followed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The kernels that run from here on."""
-    names = ("count", "list", "sort", "forward", "weight gradient")
+    names = ("pack", "unpack", "count", "list", "sort", "forward", "weight gradient")
     ran: list[str] = []
 
     def noted(kernels: str, job: events.Job) -> None:

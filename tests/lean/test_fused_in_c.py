@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 
 from s3nn.lean import fused_in_c, lean
-from s3nn.lean.fused_in_c import can_compute, norm_fire
-from s3nn.models import Cnn7
+from s3nn.lean.fused_in_c import can_compute, fire, norm_fire
+from s3nn.models import Cnn7, Resnet18
 from s3nn.neurons.fire import Fire
 from s3nn.surrogates import S3, Surrogate, Triangle
 
@@ -87,6 +87,24 @@ def test_it_is_the_three_modules(
         assert_close(found[name].to(value.dtype), value, atol=2e-4, rtol=2e-4, msg=name)
 
 
+@pytest.mark.usefixtures("threads")
+@pytest.mark.parametrize("per_channel", [False, True])
+@pytest.mark.parametrize("surrogate", [S3(), S3(beta=None), Triangle()])
+def test_a_neuron_by_itself(surrogate: Surrogate, per_channel: bool) -> None:
+    torch.manual_seed(1)
+    mine = Fire(0.6, surrogate, learn=True, per_channel=per_channel, channels=20)
+    theirs = copy.deepcopy(mine).double()
+    ways = {}
+    for neuron, fires in ((mine, fire), (theirs, lambda u, neuron: neuron(u))):
+        u = torch.randn(3, 20, 5, 7, generator=torch.Generator().manual_seed(2))
+        u = u.to(next(neuron.parameters()).dtype).requires_grad_()
+        spikes = fires(u, neuron)
+        wanted = torch.autograd.grad((spikes * u.detach()).sum(), [u, *neuron.parameters()])
+        ways[neuron] = [spikes.detach(), *wanted]
+    for found, expected in zip(ways[mine], ways[theirs], strict=True):
+        assert_close(found.double(), expected, atol=1e-5, rtol=1e-5)
+
+
 def test_spikes_are_apart_only_within_rounding() -> None:
     torch.manual_seed(0)
     mine = modules(64, (2, 2), S3(), per_channel=False)
@@ -154,6 +172,25 @@ def test_a_network_trained_with_events_uses_it(monkeypatch: pytest.MonkeyPatch) 
         with torch.autocast("cpu", torch.bfloat16):
             model.train()(torch.randn(4, 1, 16, 16))
     assert len(calls) == 6
+
+
+def test_neurons_of_a_residual_network_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[torch.Size] = []
+
+    def noted(u: Tensor, neuron: Fire) -> Tensor:
+        calls.append(u.shape)
+        return fire(u, neuron)
+
+    monkeypatch.setattr(fused_in_c, "fire", noted)
+    torch.manual_seed(0)
+    plain = Resnet18((1, 8, 8), 10, width=0.1).to(memory_format=LAST)
+    model, x, grads = copy.deepcopy(plain), torch.randn(4, 1, 8, 8), []
+    for network, events in ((plain, False), (model, True)):
+        with lean(network, events=events):
+            network(x).square().sum().backward()
+        grads.append([p.grad for p in network.parameters()])
+    assert len(calls) == 17
+    assert_close(grads[1], grads[0], atol=1e-3, rtol=1e-3)
 
 
 def test_there_is_no_gradient_of_the_gradient() -> None:

@@ -29,7 +29,7 @@ SPARE = 32  # places behind the last event of an image, which may be overwritten
 STRIP = 14_000  # numbers of dL/dy worked on together: about what the first cache has room for
 
 KERNELS = "event_convolution"
-COUNT, LIST, SORT, FORWARD, WEIGHT_GRADIENT = range(5)
+PACK, UNPACK, COUNT, LIST, SORT, FORWARD, WEIGHT_GRADIENT = range(7)
 
 _aten = torch.ops.aten
 
@@ -90,17 +90,28 @@ class Shape:
     def lanes(self) -> int:
         return self.vectors * LANES
 
+    @property
+    def packed(self) -> tuple[int, int, int, int]:
+        """The shape of weights as the kernels read them: block, tap, channel, lane."""
+        return self.blocks, self.kernel[0] * self.kernel[1], self.channels, self.lanes
+
     def pack(self, weight: Tensor) -> Tensor:
-        """(C_out, C_in, kh, kw) -> (blocks, taps, C_in, lanes), zeros behind the last."""
-        rows = weight.permute(2, 3, 1, 0).reshape(-1, self.channels, self.outputs)
-        rows = nn.functional.pad(rows, (0, self.blocks * self.lanes - self.outputs))
-        return rows.view(*rows.shape[:2], self.blocks, self.lanes).permute(2, 0, 1, 3).contiguous()
+        """(C_out, C_in, kh, kw) -> ``packed``, zeros behind the last channel."""
+        plain = weight.contiguous(memory_format=torch.channels_last)
+        packed = torch.empty(self.packed)
+        self._move(PACK, plain, packed)
+        return packed
 
     def unpack(self, packed: Tensor) -> Tensor:
         """The inverse of ``pack``."""
-        rows = packed.permute(1, 2, 0, 3).flatten(2).flatten(0, 1)[:, : self.outputs]
-        columns = rows.t().contiguous()  # of two dimensions torch transposes in tiles
-        return columns.view(self.outputs, *self.kernel, self.channels).permute(0, 3, 1, 2)
+        size = self.outputs, self.channels, *self.kernel
+        weight = torch.empty(size, memory_format=torch.channels_last)
+        self._move(UNPACK, weight, packed)
+        return weight
+
+    def _move(self, what: int, plain: Tensor, packed: Tensor) -> None:
+        pointers = {"maps": plain.data_ptr(), "weights": packed.data_ptr()}
+        run(KERNELS, Job(what, self.geometry(), 0, **pointers))
 
     @property
     def strip(self) -> tuple[int, int]:
@@ -186,11 +197,11 @@ def forward(shape: Shape, events: Events, weight: Tensor) -> Tensor:
 
 def weight_gradient(shape: Shape, events: Events, grad: Tensor) -> Tensor:
     """dL/dw, (C_out, C_in, kh, kw), from events by channel and dL/dy in channels-last order."""
-    taps = shape.kernel[0] * shape.kernel[1]
     threads = torch.get_num_threads()
-    sums = torch.zeros(threads, shape.blocks, taps, shape.channels, shape.lanes)
+    shared = shape.blocks % threads == 0  # then each thread has as many blocks, else some images
+    sums = torch.zeros(1 if shared else threads, *shape.packed)
     _convolve(WEIGHT_GRADIENT, shape, events, grad, sums, shape.room)
-    return shape.unpack(sums.sum(0))
+    return shape.unpack(sums[0] if shared else sums.sum(0))
 
 
 def _convolve(
@@ -198,7 +209,7 @@ def _convolve(
 ) -> None:
     own = torch.empty(torch.get_num_threads(), room)
     pointers = maps.data_ptr(), weights.data_ptr(), own.data_ptr()
-    apart = weights.stride(0), own.stride(0)
+    apart = 0 if len(weights) == 1 else weights.stride(0), own.stride(0)
     job = Job(what, shape.geometry(), len(maps), *events.addresses(), *_NONE, *pointers, *apart)
     run(KERNELS, job)
 

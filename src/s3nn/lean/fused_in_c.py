@@ -138,12 +138,17 @@ class _NormFire(torch.autograd.Function):
         given |= {"where": kept[1]} if kept else {}
         grad_x = torch.empty_like(x) if kept else g
         _do(SPREAD, x, {"out": grad_x, **given}, ctx.window or (1, 1))
-        grad_theta = None
-        if ctx.needs_input_grad[3]:
-            by_channel = -first.float()
-            one = len(ctx.theta_shape) == 0 or ctx.theta_shape.numel() == 1
-            grad_theta = (by_channel.sum() if one else by_channel).view(ctx.theta_shape)
+        grad_theta = _threshold_gradient(ctx, 3, first)
         return grad_x, (apart * of.invstd).float(), first.float(), grad_theta, None, None, None
+
+
+def _threshold_gradient(ctx: Any, place: int, summed: Tensor) -> Tensor | None:
+    """Of a threshold that is the argument ``place``, from the sum of g of every channel."""
+    if not ctx.needs_input_grad[place]:
+        return None
+    by_channel = -summed.float()
+    shape: torch.Size = ctx.theta_shape
+    return (by_channel.sum() if shape.numel() == 1 else by_channel).view(shape)
 
 
 def _through_spikes(
@@ -166,6 +171,29 @@ def _through_spikes(
 def _by_channel(theta: Tensor, x: Tensor) -> Tensor:
     """A layer's threshold, or those of its channels, as float32 (C,)."""
     return theta.detach().float().expand(x.shape[1], 1, 1).flatten().contiguous()
+
+
+class _Fire(torch.autograd.Function):
+    """s = 1[u > theta] for a potential that is no batch-norm's: scale 1, shift 0."""
+
+    @staticmethod
+    def forward(ctx: Any, u: Tensor, theta: Tensor, surrogate: Surrogate) -> Tensor:
+        thresholds = _by_channel(theta, u)
+        ones, zeros = torch.ones_like(thresholds), torch.zeros_like(thresholds)
+        ctx.of, ctx.surrogate = Affine(zeros, ones, ones, zeros), surrogate
+        ctx.theta_shape = theta.shape
+        ctx.save_for_backward(u, thresholds)
+        spikes = torch.empty_like(u)
+        _do(FIRE, u, {"x": u, "out": spikes, "scale": ones, "shift": zeros, "theta": thresholds})
+        return spikes
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        grad = grads[0].contiguous(memory_format=torch.channels_last)
+        u, thresholds = ctx.saved_tensors
+        g, first, _ = _through_spikes(grad, u, thresholds, ctx.of, ctx.surrogate)
+        return g, _threshold_gradient(ctx, 1, first), None
 
 
 def can_compute(x: Tensor, pool: nn.MaxPool2d | None) -> bool:
@@ -200,4 +228,11 @@ def norm_fire(
     result: Tensor = _NormFire.apply(
         x, norm.weight, norm.bias, neuron.threshold(x), norm, window, neuron.surrogate
     )
+    return result
+
+
+def fire(u: Tensor, neuron: Fire) -> Tensor:
+    """The spikes of ``neuron(u)``, u (N, C, H, W), bit for bit; its gradient to rounding."""
+    u = u.contiguous(memory_format=torch.channels_last)
+    result: Tensor = _Fire.apply(u, neuron.threshold(u), neuron.surrogate)
     return result

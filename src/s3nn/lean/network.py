@@ -17,6 +17,7 @@ from s3nn.graph.trace import Traced, traced
 from s3nn.lean import fused, fused_in_c
 from s3nn.lean.events import can_follow, can_read, convolve
 from s3nn.lean.packing import Packed, pack
+from s3nn.neurons.fire import Fire
 
 
 @contextmanager
@@ -114,6 +115,18 @@ class _Fusion:
         return fused.norm_fire(x, *modules, compiled=self.compiled)
 
 
+class _Firing:
+    """A neuron by itself, in C where that can compute it."""
+
+    def __init__(self, neuron: Any) -> None:
+        self.neuron = neuron
+
+    def forward(self, u: Tensor) -> Tensor:
+        if torch.is_grad_enabled() and fused_in_c.can_compute(u, None):
+            return fused_in_c.fire(u, self.neuron)
+        return type(self.neuron).forward(self.neuron, u)
+
+
 _Forwards = Iterator[tuple[nn.Module, Callable[[Tensor], Tensor]]]
 
 
@@ -143,6 +156,9 @@ def _fusions(network: nn.Module, found: Traced, *, compiled: bool, in_c: bool) -
         pool = behind(node, "max_pool")
         norm = behind(node if pool is None else pool, "norm")
         if norm is None:
+            neuron = network.get_submodule(site.module)
+            if in_c and type(neuron) is Fire:
+                yield neuron, _Firing(neuron).forward
             continue
         modules = [
             None if n is None else network.get_submodule(str(n.target)) for n in (norm, pool, node)

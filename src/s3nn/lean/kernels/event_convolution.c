@@ -57,6 +57,29 @@ typedef struct {
     int32_t *starts;        /* [image][pixel + 1] or [group][strip][channel + 1] */
 } Spikes;
 
+/* Weights [output][tap][channel] to or from blocks, for (block, tap) in [from, to), by tiles. */
+static void move_weights(const Geometry *g, int packing, float *plain, float *packed, int64_t from,
+                         int64_t to) {
+    const int32_t taps = g->kernel_y * g->kernel_x, lanes = g->vectors * LANES;
+    for (int64_t both = from; both < to; both++) {
+        const int64_t block = both / taps, tap = both % taps;
+        for (int32_t tile = 0; tile < lanes; tile += LANES) {
+            for (int32_t c = 0; c < g->channels; c++) {
+                float *row = packed + (both * g->channels + c) * lanes + tile;
+                for (int32_t lane = 0; lane < LANES; lane++) {
+                    const int64_t output = block * lanes + tile + lane;
+                    float *one = plain + (output * taps + tap) * g->channels + c;
+                    if (packing) {
+                        row[lane] = output < g->outputs ? *one : 0.0f;
+                    } else if (output < g->outputs) {
+                        *one = row[lane];
+                    }
+                }
+            }
+        }
+    }
+}
+
 /* starts[image][pixel + 1]: the events of an image in front of each pixel. */
 static void count(const Geometry *g, const float *x, const Spikes *s, int64_t from, int64_t to) {
     const int64_t pixels = (int64_t)g->height * g->width;
@@ -295,16 +318,17 @@ static void bring(const Geometry *g, const float *map, int32_t top, int32_t firs
     }
 }
 
-/* All blocks, groups and strips.  The gradient of a block stays in the second cache. */
-static void weight_gradient(const Geometry *g, const Spikes *s, int64_t from, int64_t to,
-                            int64_t images, float *gradients, const float *maps, float *own) {
+/* Blocks [block, blocks) and groups [from, to).  The gradient of a block stays in the second cache. */
+static void weight_gradient(const Geometry *g, const Spikes *s, int32_t block, int32_t blocks,
+                            int64_t from, int64_t to, int64_t images, float *gradients,
+                            const float *maps, float *own) {
     AddUp *const add_up = ADD_UP[g->vectors - 1], *const add_up_tap = ADD_UP_TAP[g->vectors - 1];
     const int32_t lanes = g->vectors * LANES, reach = g->width + g->kernel_x - 1;
     const int64_t outputs = (int64_t)g->out_height * g->out_width * g->outputs;
     const int64_t tap_size = (int64_t)g->channels * lanes;
     const int64_t room = (int64_t)(g->rows + g->kernel_y - 1) * reach * lanes;
     const int32_t strips = (g->height + g->rows - 1) / g->rows;
-    for (int32_t block = 0; block < g->blocks; block++) {
+    for (; block < blocks; block++) {
         float *of_block = gradients + block * g->kernel_y * g->kernel_x * tap_size;
         for (int64_t group = from; group < to; group++) {
             const int64_t first = group * g->group;
@@ -339,39 +363,57 @@ static void weight_gradient(const Geometry *g, const Spikes *s, int64_t from, in
     }
 }
 
-enum { COUNT, LIST, SORT, FORWARD, WEIGHT_GRADIENT };
+enum { PACK, UNPACK, COUNT, LIST, SORT, FORWARD, WEIGHT_GRADIENT };
 
 typedef struct {
     int32_t what;
     Geometry geometry;
     int64_t images;
-    Spikes spikes;  /* by pixel; WEIGHT_GRADIENT: by channel */
-    Spikes sorted;  /* SORT: by channel */
-    float *maps;    /* COUNT, LIST: x, read.  FORWARD: y, written.  WEIGHT_GRADIENT: dL/dy, read. */
-    float *weights; /* FORWARD: w, read.  WEIGHT_GRADIENT: dL/dw, added to, one a part. */
-    void *own;      /* room to work in, one a part */
+    Spikes spikes; /* by pixel; WEIGHT_GRADIENT: by channel */
+    Spikes sorted; /* SORT: by channel */
+    float *maps;   /* COUNT, LIST: x.  FORWARD: y.  WEIGHT_GRADIENT: dL/dy.  Else plain weights. */
+    float *weights;                   /* in blocks; WEIGHT_GRADIENT: dL/dw, added to */
+    void *own;                        /* room to work in, one a part */
     int64_t weights_apart, own_apart; /* numbers from one part's to the next's */
 } Job;
 
-/* One part of so many: of the images, or of the groups of them. */
+/* One part of so many: of the images, of the groups of them or of the blocks. */
 void s3nn_part(const void *of, int32_t part, int32_t parts) {
     const Job *job = of;
     const Geometry *g = &job->geometry;
     const Spikes *s = &job->spikes;
-    const int grouped = job->what == SORT || job->what == WEIGHT_GRADIENT;
-    const int64_t all = grouped ? (job->images + g->group - 1) / g->group : job->images;
-    const int64_t from = all * part / parts, to = all * (part + 1) / parts;
     float *own = (float *)job->own + part * job->own_apart;
-    if (job->what == COUNT) {
+    const int64_t tiles = (int64_t)g->blocks * g->kernel_y * g->kernel_x;
+    const int64_t groups = (job->images + g->group - 1) / g->group;
+    const int moves = job->what == PACK || job->what == UNPACK;
+    const int grouped = job->what == SORT || job->what == WEIGHT_GRADIENT;
+    const int64_t all = moves ? tiles : grouped ? groups : job->images;
+    const int64_t from = all * part / parts, to = all * (part + 1) / parts;
+    switch (job->what) {
+    case PACK:
+    case UNPACK:
+        move_weights(g, job->what == PACK, job->maps, job->weights, from, to);
+        break;
+    case COUNT:
         count(g, job->maps, s, from, to);
-    } else if (job->what == LIST) {
+        break;
+    case LIST:
         list(g, job->maps, s, from, to);
-    } else if (job->what == SORT) {
+        break;
+    case SORT:
         sort(g, s, &job->sorted, from, to, job->images, (int32_t *)own);
-    } else if (job->what == FORWARD) {
+        break;
+    case FORWARD:
         forward(g, s, from, to, job->weights, job->maps, own);
-    } else {
-        float *gradients = job->weights + part * job->weights_apart;
-        weight_gradient(g, s, from, to, job->images, gradients, job->maps, own);
+        break;
+    case WEIGHT_GRADIENT:
+        if (job->weights_apart) { /* each part has a gradient of its own, of some images */
+            weight_gradient(g, s, 0, g->blocks, from, to, job->images,
+                            job->weights + part * job->weights_apart, job->maps, own);
+        } else { /* some blocks of the one that there is, of all images */
+            weight_gradient(g, s, g->blocks * part / parts, g->blocks * (part + 1) / parts, 0,
+                            groups, job->images, job->weights, job->maps, own);
+        }
+        break;
     }
 }
