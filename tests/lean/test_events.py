@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
 
 import pytest
 import torch
@@ -29,14 +28,6 @@ from s3nn.synapses.integer import Integer
 from s3nn.synapses.real import Real
 
 LAST = torch.channels_last
-
-
-@pytest.fixture(params=[1, 2, 3])
-def threads(request: pytest.FixtureRequest) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(request.param)
-    yield
-    torch.set_num_threads(before)
 
 
 def spikes_of(size: tuple[int, ...], rate: float, seed: int) -> Tensor:
