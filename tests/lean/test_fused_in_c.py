@@ -139,7 +139,8 @@ def test_what_it_takes() -> None:
     ):
         assert not can_compute(x, pool)
     assert not can_compute(x.double(), None)
-    assert not can_compute(x.bfloat16(), None)
+    assert can_compute(x.bfloat16(), None)
+    assert not can_compute(x.half(), None)
     assert not can_compute(torch.zeros(2, 3), None)
     assert not can_compute(torch.zeros(1, 3, 1, 1), None)
 
@@ -161,8 +162,9 @@ def test_a_network_trained_with_events_uses_it(monkeypatch: pytest.MonkeyPatch) 
         assert len(calls) == 6
         model.eval()(torch.randn(4, 1, 16, 16))
         with torch.autocast("cpu", torch.bfloat16):
-            model.train()(torch.randn(4, 1, 16, 16))
-    assert len(calls) == 6
+            spikes = model.train().features[:1](model.encode(torch.randn(4, 1, 16, 16)))
+            assert spikes.dtype == torch.float32
+    assert len(calls) == 7
 
 
 def test_neurons_of_a_residual_network_too(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -126,10 +126,10 @@ def _go_together(run: Run) -> None:
             "fit.recompute and fit.truncate are about windows of time steps: say how many "
             "steps are one, --fit.window 1"
         )
-    if run.fit.step == "events" and run.fit.precision != "32":
+    if run.fit.step == "events" and run.fit.precision == "16":
         raise UsageError(
-            f"fit.step=events adds in 32 bits, and fit.precision is {run.fit.precision}: pass "
-            "--fit.precision 32, or --fit.step compiled"
+            "fit.step=events is for a CPU and fit.precision=16 is not: pass --fit.precision 32 or "
+            "bf16, or --fit.step compiled"
         )
     if run.chip.there and (run.fit.window is not None or run.fit.step != "plain"):
         raise UsageError(

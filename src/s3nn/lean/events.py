@@ -2,7 +2,7 @@
 
 In training a convolution is three products: of its input with its weights, of the input with the
 gradient, and of the gradient with the weights.  Where the input is spikes the first two have a
-term a spike and no multiplication; the third is dense.
+term a spike and no multiplication; the third is dense, in bfloat16 where autocast asks for that.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ LANES, MOST_WIDTH = 16, 4  # as in the kernels: channels in a vector, vectors in
 # EPYC with AVX-512, listing, forward pass and weight gradient together break even at half of all
 # firing (3x3, 48 to 256 channels); with 32 channels at a third, with 16 at less than 16 %.
 MOST_FIRING, LEAST_CHANNELS = 0.5, 32
+MOST_FIRING_IN_HALF = 0.28  # dense in bfloat16 is twice as quick, and sums are of 32 bits
 MOST_PLACES = 2**16  # in a row: an event is the number of its place
 SPARE = 32  # places behind the last event of an image, which may be overwritten
 STRIP = 14_000  # numbers of dL/dy worked on together: about what the first cache has room for
@@ -221,7 +222,7 @@ class _EventConvolution(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, weight: Tensor, starts: Tensor, shape: Shape) -> Tensor:
         events = listed(shape, x, starts)
         kept = by_channel(shape, events)
-        ctx.shape, ctx.size = shape, x.shape
+        ctx.shape, ctx.size, ctx.half = shape, x.shape, torch.is_autocast_enabled("cpu")
         ctx.save_for_backward(weight, kept.places, kept.offsets, kept.starts)
         return forward(shape, events, weight)
 
@@ -233,19 +234,20 @@ class _EventConvolution(torch.autograd.Function):
         weight, *events = ctx.saved_tensors
         grad_x = grad_weight = None
         if ctx.needs_input_grad[0]:
-            grad_x = _input_gradient(grad, weight, ctx.shape, ctx.size)
+            dtype = torch.bfloat16 if ctx.half else grad.dtype
+            grad_x = _input_gradient(grad.to(dtype), weight.to(dtype), ctx.shape, ctx.size)
         if ctx.needs_input_grad[1]:
             grad_weight = weight_gradient(ctx.shape, Events(*events), grad)
         return grad_x, grad_weight, None, None
 
 
 def _input_gradient(grad: Tensor, weight: Tensor, shape: Shape, size: torch.Size) -> Tensor:
-    unread = torch.empty(size, memory_format=torch.channels_last)
+    unread = torch.empty(size, dtype=grad.dtype, memory_format=torch.channels_last)
     where = list(shape.stride), list(shape.padding), [1, 1], False, [0, 0], 1
     found: Tensor = _aten.convolution_backward(
         grad, unread, weight, None, *where, [True, False, False]
     )[0]
-    return found
+    return found.float()
 
 
 def can_follow(layer: nn.Module) -> bool:
@@ -264,8 +266,9 @@ def can_follow(layer: nn.Module) -> bool:
 
 def can_read(x: Tensor) -> bool:
     """Whether ``convolve`` takes such a tensor."""
-    plain = x.device.type == "cpu" and x.dtype == torch.float32 and x.ndim == 4
-    return plain and not torch.is_autocast_enabled("cpu")
+    half = torch.is_autocast_enabled("cpu")
+    known = not half or torch.get_autocast_dtype("cpu") == torch.bfloat16
+    return known and x.device.type == "cpu" and x.dtype == torch.float32 and x.ndim == 4
 
 
 def convolve(layer: SynapticConv2d, spikes: Tensor) -> Tensor | None:
@@ -278,7 +281,8 @@ def convolve(layer: SynapticConv2d, spikes: Tensor) -> Tensor | None:
     if shape.size[1] * shape.channels > MOST_PLACES:
         return None
     starts = count(shape, x)
-    if int(starts[:, -1].sum()) > MOST_FIRING * x.numel():
+    most = MOST_FIRING_IN_HALF if torch.is_autocast_enabled("cpu") else MOST_FIRING
+    if int(starts[:, -1].sum()) > most * x.numel():
         return None
     y: Tensor = _EventConvolution.apply(x, layer.synapse(layer.weight), starts, shape)
     return y if layer.bias is None else y + layer.bias.view(-1, 1, 1)

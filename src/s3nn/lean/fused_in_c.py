@@ -198,7 +198,7 @@ class _Fire(torch.autograd.Function):
 
 def can_compute(x: Tensor, pool: nn.MaxPool2d | None) -> bool:
     """Whether ``norm_fire`` takes such a tensor and pool."""
-    plain = x.device.type == "cpu" and x.dtype == torch.float32 and x.ndim == 4
+    plain = x.device.type == "cpu" and x.dtype in (torch.float32, torch.bfloat16) and x.ndim == 4
     return plain and x.numel() > x.shape[1] and (pool is None or _window(pool) is not None)
 
 
@@ -219,11 +219,12 @@ def norm_fire(
 ) -> Tensor:
     """The spikes of ``neuron(pool(norm(x)))`` in training mode, x (N, C, H, W).
 
-    They are those of the three modules but for potentials within rounding of the threshold.
+    They are those of the three modules but for potentials within rounding of the threshold; float32
+    whatever x is.
     """
     assert norm.num_batches_tracked is not None
     norm.num_batches_tracked.add_(1)
-    x = x.contiguous(memory_format=torch.channels_last)
+    x = x.float().contiguous(memory_format=torch.channels_last)
     window = None if pool is None else _window(pool)
     result: Tensor = _NormFire.apply(
         x, norm.weight, norm.bias, neuron.threshold(x), norm, window, neuron.surrogate
@@ -233,6 +234,6 @@ def norm_fire(
 
 def fire(u: Tensor, neuron: Fire) -> Tensor:
     """The spikes of ``neuron(u)``, u (N, C, H, W), bit for bit; its gradient to rounding."""
-    u = u.contiguous(memory_format=torch.channels_last)
+    u = u.float().contiguous(memory_format=torch.channels_last)
     result: Tensor = _Fire.apply(u, neuron.threshold(u), neuron.surrogate)
     return result

@@ -35,7 +35,8 @@ def lean(
 
     ``events`` lets a convolution whose input fires seldom add up what fired in place of multiplying
     by zeros, in the forward pass and for its weights' gradient, and has batch-norm, max-pool and
-    fire in C too; on a CPU, in 32 bits.  Sums are in another order then: a potential within
+    fire in C too; on a CPU.  All that is in 32 bits; in bfloat16 are the products that are left,
+    where autocast wants them.  Sums are in another order then: a potential within
     rounding of its threshold may fire where the plain network's does not.  It needs a C compiler.
 
     ``compiled`` hands the elementwise part of the fused backward to torch.compile, which needs a
@@ -70,6 +71,8 @@ class _Packing:
         self.layer = layer
 
     def forward(self, x: Tensor) -> Tensor:
+        if torch.is_autocast_enabled(x.device.type):
+            x = x.to(torch.get_autocast_dtype(x.device.type))  # or its cast is saved, a number each
         address, shape = x.data_ptr(), x.shape  # the hook lives on: it must not hold x itself
 
         def save(kept: Tensor) -> Tensor | Packed:
