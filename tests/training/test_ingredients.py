@@ -13,7 +13,7 @@ from torch.testing import assert_close
 
 from s3nn.config import Budget, Data, Fit, Model, Optim, Penalty, Run, Teacher
 from s3nn.data import load
-from s3nn.errors import UsageError
+from s3nn.errors import RunFolderError, UsageError
 from s3nn.experiment.teaching import open_teacher
 from s3nn.experiment.train import train
 from s3nn.native import CompilerError
@@ -175,6 +175,27 @@ def test_every_seed_has_a_teacher_of_its_own(tmp_path: Path) -> None:
     assert taught_by is not None
     kept = load_file(tmp_path / "seed1" / "model.safetensors")
     assert all(torch.equal(value, kept[name]) for name, value in taught_by.state_dict().items())
+
+
+def test_a_run_starts_at_one_and_is_taught_by_another(tmp_path: Path) -> None:
+    for name, seed in (("first", 0), ("second", 1)):
+        train(replace(QUICK, seed=seed), tmp_path / name, progress=False)
+    still = replace(QUICK.fit, epochs=1, start=str(tmp_path / "first"))
+    run = replace(
+        QUICK,
+        fit=still,
+        optim=replace(QUICK.optim, lr=1e-9, weight_decay=0.0),
+        teacher=Teacher(folder=str(tmp_path / "second")),
+    )
+    train(run, tmp_path / "run", progress=False)
+    begun, ended = (load_file(tmp_path / n / "model.safetensors") for n in ("first", "run"))
+    weights = [name for name in begun if name.endswith("weight")]
+    assert weights
+    assert all(torch.allclose(ended[name], begun[name], atol=1e-5) for name in weights)
+    with pytest.raises(UsageError, match=r"teacher\.start and fit\.start"):
+        replace(run, teacher=replace(run.teacher, start=True)).check()
+    with pytest.raises(RunFolderError, match="nowhere"):
+        train(replace(run, fit=replace(still, start=str(tmp_path / "nowhere"))), tmp_path / "none")
 
 
 def test_a_teachers_weights_are_the_start() -> None:

@@ -138,6 +138,8 @@ def _go_together(run: Run) -> None:
         )
     if run.teacher.row is not None and run.teacher.folder is not None:
         raise UsageError("teacher.row and teacher.folder both name a teacher: give one")
+    if run.teacher.start and run.fit.start is not None:
+        raise UsageError("teacher.start and fit.start both say where training starts: give one")
     if run.teacher.epochs is not None and run.teacher.row is None:
         raise UsageError(
             f"teacher.epochs={run.teacher.epochs} is of a teacher that is trained first: name its "

@@ -111,6 +111,9 @@ class Fit:
     step: Literal["plain", "lean", "compiled", "events"] = "plain"
     """lean: keep spikes as bits and compute potentials again; compiled: and compile that part;
     events: and convolve on a CPU by adding up what fired."""
+    start: str | None = None
+    """A finished run whose weights training starts at, another than the teacher's; "{seed}" in it
+    stands for the run's seed."""
     window: int | None = None
     """Time steps that go through a network in time together in training; none: all of them."""
     recompute: bool = False

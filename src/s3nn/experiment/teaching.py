@@ -1,4 +1,4 @@
-"""Who teaches a run, and where that network is kept."""
+"""Who teaches a run, where it starts, and where those networks are kept."""
 
 from __future__ import annotations
 
@@ -32,13 +32,22 @@ def open_teacher(run: Run, trained_in: Path) -> nn.Module | None:
     """The network that teaches ``run``, from its own folder or from ``trained_in``."""
     if not run.teacher.there:
         return None
-    folder = trained_in
-    if run.teacher.folder is not None:
-        folder = Path(run.teacher.folder.replace("{seed}", str(run.seed)))
-    teacher = open_run(folder)
-    if teacher.run.data.name != run.data.name:
+    return _opened(run, "teacher", run.teacher.folder or str(trained_in))
+
+
+def open_start(run: Run, teacher: nn.Module | None) -> nn.Module | None:
+    """The network at whose weights ``run`` starts: of a folder, or its teacher's; None: anew."""
+    if run.fit.start is not None:
+        return _opened(run, "network to start at", run.fit.start)
+    return teacher if run.teacher.start else None
+
+
+def _opened(run: Run, what: str, name: str) -> nn.Module:
+    folder = Path(name.replace("{seed}", str(run.seed)))
+    trained = open_run(folder)
+    if trained.run.data.name != run.data.name:
         raise UsageError(
-            f"the teacher in {folder} was trained on {teacher.run.data.name}, the run trains on "
-            f"{run.data.name}: give a teacher of the same data set"
+            f"the {what} in {folder} was trained on {trained.run.data.name}, the run trains on "
+            f"{run.data.name}: give one of the same data set"
         )
-    return teacher.network
+    return trained.network

@@ -20,7 +20,7 @@ from s3nn.energy.spending import Spending
 from s3nn.errors import RunFolderError, UnsupportedError
 from s3nn.experiment.latency import TIMED, calibrated, latency_us
 from s3nn.experiment.measure import Measured, measure, price_lists
-from s3nn.experiment.teaching import open_teacher, teacher_run
+from s3nn.experiment.teaching import open_start, open_teacher, teacher_run
 from s3nn.experiment.trained import load_data
 from s3nn.files import replacing, write_text
 from s3nn.report import read_result, write_report, write_result
@@ -63,8 +63,9 @@ def train(
         train(taught_by, lessons, progress=progress)
     data = load_data(run)
     taught = open_teacher(run, lessons)
-    timing = _timing(run, data, taught, folder)
-    fitted = fit(run, folder, data, teacher=taught, spending=timing, progress=progress)
+    start = open_start(run, taught)
+    timing = _timing(run, data, start, folder)
+    fitted = fit(run, folder, data, teacher=taught, start=start, spending=timing, progress=progress)
     if Processes.here().rank > 0:
         _meet()
         return read_result(folder)
@@ -77,7 +78,7 @@ def train(
     return result
 
 
-def _timing(run: Run, data: DataSet, teacher: nn.Module | None, folder: Path) -> Spending | None:
+def _timing(run: Run, data: DataSet, start: nn.Module | None, folder: Path) -> Spending | None:
     """What a budget of latency limits, timed on this machine into OUT-latency.json."""
     if run.budget.latency_us is None:
         return None
@@ -88,8 +89,8 @@ def _timing(run: Run, data: DataSet, teacher: nn.Module | None, folder: Path) ->
             "train in one process, or take --budget.energy-pj",
         )
     network = untrained(run, data)
-    if teacher is not None and run.teacher.start:
-        start_at(network, teacher)
+    if start is not None:
+        start_at(network, start)
     path = folder.with_name(f"{folder.name}-latency.json")
     return calibrated(run, network, data, path).spending(network)
 

@@ -79,13 +79,15 @@ def fit(
     data: DataSet,
     *,
     teacher: nn.Module | None = None,
+    start: nn.Module | None = None,
     spending: Spending | None = None,
     progress: bool = True,
 ) -> Fitted:
     """Train ``run`` on ``data`` in ``folder``, from its last checkpoint if it was begun there.
 
-    ``teacher`` is the trained network that ``run.teacher`` speaks of; ``spending`` what the budget
-    limits, where that has to be measured first.
+    ``teacher`` is the trained network that ``run.teacher`` speaks of and ``start`` the one at whose
+    weights training starts; ``spending`` what the budget limits, where that has to be measured
+    first.
 
     Raises ``RunFolderError`` for a folder that holds something else or is damaged and
     ``TrainingError`` for a loss that is not finite.
@@ -107,6 +109,8 @@ def fit(
         _say_if_vacuous(run, network)
     with files.alone(folder):
         with _quiet_lightning():
+            if start is not None:
+                start_at(network, start)
             _train(
                 run, folder, data, network, teacher, restraint, rule, history, processes, progress
             )
@@ -184,8 +188,6 @@ def _train(
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if run.fit.window is not None and isinstance(network, Unroll):
         network.windows = Windows(run.fit.window, run.fit.recompute, run.fit.truncate)
-    if teacher is not None and run.teacher.start:
-        start_at(network, teacher)
     task = asked(run, data)
     loader = Loader(*batches(run, data, task, processes))
     learner = Learner(network, run, task=task, teacher=teacher, restraint=restraint, rule=rule)
@@ -295,7 +297,7 @@ def _say_if_over(run: Run, history: list[dict[str, float]]) -> None:
     if least > most:
         print(
             f"budget.{name}={most:g} was not met: the least that an epoch spent is {least:.3g}; "
-            "train longer, or start at a trained network (--teacher.folder RUN --teacher.start)",
+            "train longer, or start at a trained network (--fit.start RUN)",
             file=sys.stderr,
         )
 
