@@ -14,8 +14,10 @@ from torch import nn
 
 import s3nn
 from s3nn.cli import main
-from s3nn.experiment.compiled import prepare_trained
+from s3nn.energy import count
+from s3nn.experiment.compiled import prepare, prepare_trained
 from s3nn.graph.margins import margins
+from s3nn.models import Cnn7
 from s3nn.native import find_compiler
 
 TINY = ["--model.name", "mlp", "--model.width", "0.2", "--fit.epochs", "3", "--fit.threads", "1"]
@@ -86,6 +88,17 @@ def test_logits_stand_for_those_of_the_network(run: Path) -> None:
     program = s3nn.compile(trained)
     compiled = torch.from_numpy(program(images.numpy()) * program.step).softmax(1)
     assert (compiled - trained.predict(images)).abs().mean() < 0.01
+
+
+def test_a_neuron_behind_a_pool_is_counted_once() -> None:
+    torch.manual_seed(0)
+    network, pixels = Cnn7((1, 16, 16), 10, width=0.2), torch.randint(0, 256, (100, 1, 16, 16))
+    pixels = pixels.to(torch.uint8)
+    for _ in range(30):
+        network(pixels / 255)
+    counted = count(network.eval(), [pixels / 255]).firing_rate
+    assert counted is not None
+    assert prepare(network, pixels.numpy()).firing_rate == pytest.approx(counted, rel=0.05)
 
 
 def test_margins_see_more_flips_with_fewer_bits(run: Path) -> None:

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from s3nn.errors import UsageError
 from s3nn.experiment.trained import Trained
-from s3nn.graph.ir import Array
+from s3nn.graph.ir import Array, Vertex
 from s3nn.graph.lower import lower
 from s3nn.graph.margins import Margin, margins
-from s3nn.graph.nodes import Fire
+from s3nn.graph.nodes import Fire, MaxPool
 from s3nn.graph.quantise import Quantised, quantised
 from s3nn.runtime.emit import Source, emit
 from s3nn.runtime.engine import Program
@@ -46,10 +46,20 @@ class Compilation:
 
     @cached_property
     def firing_rate(self) -> float:
-        """The mean over all hidden neurons, of the calibration images."""
+        """The mean over all hidden neurons of the network, of the calibration images.
+
+        A neuron behind a max-pool is compiled as one a pixel in front of an OR: it is one neuron.
+        """
         integer = self.quantised.integer
-        neurons = [v.name for v in integer if isinstance(v.node, Fire)]
-        sizes = {name: int(np.prod(integer.specs[name].shape)) for name in neurons}
+        readers: dict[str, list[Vertex]] = {}
+        for vertex in integer:
+            for name in vertex.inputs:
+                readers.setdefault(name, []).append(vertex)
+        sizes: dict[str, int] = {}
+        for vertex in (v for v in integer if isinstance(v.node, Fire)):
+            pools = [r.name for r in readers[vertex.name] if isinstance(r.node, MaxPool)]
+            (name,) = pools if len(pools) == len(readers[vertex.name]) == 1 else [vertex.name]
+            sizes[name] = int(np.prod(integer.specs[name].shape))
         return sum(self.rates[n] * sizes[n] for n in sizes) / max(1, sum(sizes.values()))
 
 
