@@ -29,11 +29,17 @@ static const uint16_t FIRST[32] = {0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 1
 #define LANES 16
 #define MOST_WIDTH 4
 #define CACHED (48 * 1024 / 4) /* numbers */
-#ifdef __AVX512F__
-#define MOST_TAPS 3 /* times MOST_WIDTH vectors in registers */
+#if defined __AVX512F__
+#define STEP 16     /* numbers in a register */
+#define MOST_TAPS 3 /* whose sums are in registers together */
+#elif defined __AVX__
+#define STEP 8
+#define MOST_TAPS 1
 #else
+#define STEP 4
 #define MOST_TAPS 1
 #endif
+#define EACH (LANES / STEP) /* registers to a vector */
 #ifdef __clang__ /* either way, vectors in an array are registers */
 #define UNROLLED
 #else
@@ -41,7 +47,7 @@ static const uint16_t FIRST[32] = {0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 1
 #endif
 #define INLINE static inline __attribute__((always_inline))
 
-typedef float Vector __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+typedef float Register __attribute__((vector_size(4 * STEP), aligned(4), may_alias));
 
 typedef struct {
     int32_t height, width, channels;        /* of the input */
@@ -131,20 +137,21 @@ static void list(const Geometry *g, const float *x, const Spikes *s, int64_t fro
 INLINE void gather(const int vectors, const uint16_t *event, const uint16_t *end,
                    const float *weights, float *at) {
     const unsigned lanes = (unsigned)vectors * LANES;
-    Vector sum[MOST_WIDTH], *to = (Vector *)at;
-    UNROLLED for (int v = 0; v < vectors; v++) sum[v] = to[v];
+    Register sum[MOST_WIDTH * EACH], *to = (Register *)at;
+    const int registers = vectors * EACH;
+    UNROLLED for (int v = 0; v < registers; v++) sum[v] = to[v];
     for (; event + 3 < end; event += 4) {
-        const Vector *a = (const Vector *)(weights + event[0] * lanes);
-        const Vector *b = (const Vector *)(weights + event[1] * lanes);
-        const Vector *c = (const Vector *)(weights + event[2] * lanes);
-        const Vector *d = (const Vector *)(weights + event[3] * lanes);
-        UNROLLED for (int v = 0; v < vectors; v++) sum[v] += (a[v] + b[v]) + (c[v] + d[v]);
+        const Register *a = (const Register *)(weights + event[0] * lanes);
+        const Register *b = (const Register *)(weights + event[1] * lanes);
+        const Register *c = (const Register *)(weights + event[2] * lanes);
+        const Register *d = (const Register *)(weights + event[3] * lanes);
+        UNROLLED for (int v = 0; v < registers; v++) sum[v] += (a[v] + b[v]) + (c[v] + d[v]);
     }
     for (; event < end; event++) {
-        const Vector *a = (const Vector *)(weights + event[0] * lanes);
-        UNROLLED for (int v = 0; v < vectors; v++) sum[v] += a[v];
+        const Register *a = (const Register *)(weights + event[0] * lanes);
+        UNROLLED for (int v = 0; v < registers; v++) sum[v] += a[v];
     }
-    UNROLLED for (int v = 0; v < vectors; v++) to[v] = sum[v];
+    UNROLLED for (int v = 0; v < registers; v++) to[v] = sum[v];
 }
 
 /* gradient of some taps += dL/dy at the pixels [event, end); the last tap's is at `flow`, those in
@@ -152,18 +159,19 @@ INLINE void gather(const int vectors, const uint16_t *event, const uint16_t *end
 INLINE void add_up(const int vectors, const int taps, const uint16_t *event, const uint16_t *end,
                    const float *flow, float *gradient, int64_t apart) {
     const unsigned lanes = (unsigned)vectors * LANES;
-    Vector sum[MOST_TAPS * MOST_WIDTH];
+    Register sum[MOST_TAPS * MOST_WIDTH * EACH];
+    const int registers = vectors * EACH;
     UNROLLED for (int t = 0; t < taps; t++) {
-        const Vector *at = (const Vector *)(gradient - t * apart);
-        UNROLLED for (int v = 0; v < vectors; v++) sum[t * vectors + v] = at[v];
+        const Register *at = (const Register *)(gradient - t * apart);
+        UNROLLED for (int v = 0; v < registers; v++) sum[t * registers + v] = at[v];
     }
     for (; event < end; event++) {
-        const Vector *at = (const Vector *)(flow + *event * lanes);
-        UNROLLED for (int v = 0; v < taps * vectors; v++) sum[v] += at[v];
+        const Register *at = (const Register *)(flow + *event * lanes);
+        UNROLLED for (int v = 0; v < taps * registers; v++) sum[v] += at[v];
     }
     UNROLLED for (int t = 0; t < taps; t++) {
-        Vector *at = (Vector *)(gradient - t * apart);
-        UNROLLED for (int v = 0; v < vectors; v++) at[v] = sum[t * vectors + v];
+        Register *at = (Register *)(gradient - t * apart);
+        UNROLLED for (int v = 0; v < registers; v++) at[v] = sum[t * registers + v];
     }
 }
 
