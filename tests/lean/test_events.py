@@ -187,6 +187,9 @@ def test_where_it_would_not_pay_nothing_changes(monkeypatch: pytest.MonkeyPatch)
     assert ran == ["count"]  # everything fires
     assert convolve(layer, torch.zeros(1, 32, 3, 2**11 + 1)) is None
     assert ran == ["count"]  # a row of more places than have numbers
+    high = SynapticConv2d(Real(), 32, 32, (40, 1))
+    assert convolve(high, torch.zeros(1, 32, 40, 2000)) is None
+    assert ran == ["count"]  # a strip of more pixels
     wide = spikes_of((1, 32, 3, 2**11), 0.1, 0)
     followed_wide = convolve(layer, wide)
     assert followed_wide is not None

@@ -25,7 +25,7 @@ LANES, MOST_WIDTH = 16, 4  # as in the kernels: channels in a vector, vectors in
 # firing (3x3, 48 to 256 channels); with 32 channels at a third, with 16 at less than 16 %.
 MOST_FIRING, LEAST_CHANNELS = 0.5, 32
 MOST_FIRING_IN_HALF = 0.28  # dense in bfloat16 is twice as quick, and sums are of 32 bits
-MOST_PLACES = 2**16  # in a row: an event is the number of its place
+MOST_PLACES = 2**16  # in a row, and pixels in a strip: an event is the number of one
 SPARE = 32  # places behind the last event of an image, which may be overwritten
 STRIP = 14_000  # numbers of dL/dy worked on together: about what the first cache has room for
 
@@ -278,7 +278,7 @@ def convolve(layer: SynapticConv2d, spikes: Tensor) -> Tensor | None:
     """
     x = spikes.contiguous(memory_format=torch.channels_last)
     shape = _shape(layer, x)
-    if shape.size[1] * shape.channels > MOST_PLACES:
+    if max(shape.size[1] * shape.channels, shape.room // shape.lanes) > MOST_PLACES:
         return None
     starts = count(shape, x)
     most = MOST_FIRING_IN_HALF if torch.is_autocast_enabled("cpu") else MOST_FIRING
