@@ -198,7 +198,10 @@ class _Fire(torch.autograd.Function):
 
 def can_compute(x: Tensor, pool: nn.MaxPool2d | None) -> bool:
     """Whether ``norm_fire`` takes such a tensor and pool."""
-    plain = x.device.type == "cpu" and x.dtype in (torch.float32, torch.bfloat16) and x.ndim == 4
+    half = x.dtype == torch.bfloat16 and torch.is_autocast_enabled(
+        "cpu"
+    )  # whose parameters are not
+    plain = x.device.type == "cpu" and x.ndim == 4 and (half or x.dtype == torch.float32)
     return plain and x.numel() > x.shape[1] and (pool is None or _window(pool) is not None)
 
 

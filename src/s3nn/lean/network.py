@@ -88,7 +88,7 @@ class _Following(_Packing):
     """A convolution that adds up what its spikes bring, where that is quicker."""
 
     def forward(self, x: Tensor) -> Tensor:
-        followed = convolve(self.layer, x) if torch.is_grad_enabled() and can_read(x) else None
+        followed = convolve(self.layer, x) if self.layer.training and can_read(x) else None
         return super().forward(x) if followed is None else followed
 
 
@@ -125,7 +125,7 @@ class _Firing:
         self.neuron = neuron
 
     def forward(self, u: Tensor) -> Tensor:
-        if torch.is_grad_enabled() and fused_in_c.can_compute(u, None):
+        if self.neuron.training and fused_in_c.can_compute(u, None):
             return fused_in_c.fire(u, self.neuron)
         return type(self.neuron).forward(self.neuron, u)
 
