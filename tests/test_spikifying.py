@@ -250,6 +250,20 @@ def test_functions_of_dropout_follow_the_mode() -> None:
     assert not torch.equal(network(x), network(x))
 
 
+def test_the_neurons_take_no_name_that_is_there() -> None:
+    class Named(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.neurons = nn.Linear(6, 4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.relu(self.neurons(x))
+
+    network = spikify(Named(), calibrate=torch.randn(64, 6))
+    assert network.report.neurons == ("neurons_.relu",)
+    assert set(network(torch.randn(64, 6)).unique().tolist()) == {0.0, 1.0}
+
+
 def test_models_that_cannot_be_spikified_say_why() -> None:
     class Branching(nn.Module):
         def forward(self, x: Tensor) -> Tensor:

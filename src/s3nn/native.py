@@ -59,7 +59,13 @@ def build(source: Code, flags: tuple[str, ...] = FLAGS) -> Path:
     library = cache_folder() / f"{source.name}-{digest[:32]}.so"
     if _whole(library):
         return library
-    library.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        library.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CompilerError(
+            f"compiled code is kept in {library.parent}, which cannot be made "
+            f"({error.strerror}): name another folder with XDG_CACHE_HOME=..."
+        ) from error
     with tempfile.TemporaryDirectory(dir=library.parent) as folder:
         made = Path(folder) / "library.so"
         compile_c(source, Path(folder), made, compiler, flags)

@@ -136,7 +136,10 @@ class _Conversion:
         self.findings: list[Finding] = []
         self.edges: dict[fx.Node, Edge] = {}
         self.behind_neurons: set[fx.Node] = set()
-        network.add_submodule("neurons", nn.Module())
+        self.home = "neurons"
+        while hasattr(network, self.home):
+            self.home += "_"
+        network.add_submodule(self.home, nn.Module())
         for node in list(network.graph.nodes):
             name = operation(network, node)
             if name in RELUS:
@@ -156,7 +159,7 @@ class _Conversion:
             layer = make_neuron(self.neuron, channels(self.network, u))
             for parameter in itertools.islice(self.network.parameters(), 1):
                 layer.to(parameter)  # its device and dtype
-            name = f"neurons.{node.name}"
+            name = f"{self.home}.{node.name}"
             self.network.add_submodule(name, layer.train(self.network.training))
             with graph.inserting_after(node):
                 spikes = graph.call_module(name, (u,))
@@ -183,7 +186,7 @@ class _Conversion:
     def _make_module(self, node: fx.Node, kind: type[nn.Module]) -> None:
         """A dropout function would keep the training flag that it was traced with."""
         share = node.kwargs.get("p", node.args[1] if len(node.args) > 1 else 0.5)
-        target = f"neurons.{node.name}"
+        target = f"{self.home}.{node.name}"
         self.network.add_submodule(target, kind(share).train(self.network.training))
         (x,) = node.all_input_nodes
         node.op, node.target, node.args, node.kwargs = "call_module", target, (x,), {}

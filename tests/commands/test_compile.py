@@ -129,6 +129,13 @@ def test_a_network_of_ones_own_compiles() -> None:
     assert np.abs(program(pixels.numpy()) * program.step - expected).mean() < 0.05
 
 
+def test_a_network_whose_output_is_an_image_is_refused() -> None:
+    pixels = torch.randint(0, 256, (9, 1, 6, 6), dtype=torch.uint8)
+    net = s3nn.spikify(nn.Sequential(nn.Conv2d(1, 3, 3), nn.ReLU(), nn.Conv2d(3, 2, 1))).eval()
+    with pytest.raises(s3nn.UnsupportedError, match=r"output is an image .*\(2, 4, 4\)"):
+        s3nn.compile(net, pixels)
+
+
 def test_a_network_may_end_in_spikes_but_needs_images_to_calibrate_with() -> None:
     net = s3nn.spikify(nn.Sequential(nn.Flatten(), nn.Linear(16, 3), nn.ReLU()))
     with pytest.raises(s3nn.UsageError, match="needs images to calibrate"):

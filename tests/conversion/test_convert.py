@@ -181,9 +181,22 @@ class Shared(nn.Module):
         return out
 
 
+def tied() -> nn.Module:
+    model = Odd(Relu(), nn.Conv2d(4, 4, 1), Relu(), nn.Conv2d(4, 4, 1), Relu())
+    model.features[3].weight = model.features[1].weight
+    return model
+
+
+def called_twice() -> nn.Module:
+    relu = Relu()
+    return Odd(relu, nn.Conv2d(4, 4, 1), relu)
+
+
 @pytest.mark.parametrize(
     ("make", "says"),
     [
+        (tied, r"features\.3.*its weights read two layers"),
+        (called_twice, r"features\.0#2.*called twice"),
         (lambda: Odd(Relu(), nn.MaxPool2d(2)), r"converting max_pool .*put weights between them"),
         (lambda: Odd(Relu(), nn.BatchNorm2d(4)), r"converting norm .*features.1"),
         (lambda: Odd(Twice()), r"converting add .*features.0.add"),

@@ -236,6 +236,9 @@ def test_a_declaration_that_does_not_hold() -> None:
 def test_nothing_to_count() -> None:
     with pytest.raises(UsageError, match="no batch"):
         count(nn.Sequential(nn.Linear(3, 2)), [])
+    with pytest.raises(UsageError, match="an image in it"):
+        count(nn.Sequential(nn.Linear(3, 2)), [torch.ones(0, 3)])
+    assert count(nn.Sequential(nn.Linear(3, 2)), [torch.ones(0, 3), torch.ones(5, 3)]).samples == 5
 
 
 def test_counts_of_older_files_are_read() -> None:

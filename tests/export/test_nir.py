@@ -151,7 +151,11 @@ def test_what_a_file_cannot_carry(
     analog = lower(
         nn.Sequential(nn.Conv2d(1, 2, 3), nn.Conv2d(2, 2, 3), nn.Flatten()).eval(), (1, 8, 8)
     )
+    tall = lower(nn.Sequential(nn.Conv2d(1, 2, (3, 1))).eval(), (1, 8, 8))
+    wide = lower(nn.Sequential(nn.Flatten(), nn.Linear(48, 3)).eval(), (1, 8, 6))
     for graph, words in (
+        (tall, "a kernel that is not square.*1 channels of 8 x 8"),
+        (wide, "reads an image that is not, in NIR.*1 channels of 8 x 6"),
         (residual, "residual network.*ONNX"),
         (padded, "hang over the border.*padding=0"),
         (analog, "membrane potentials are read by a convolution.*neurons behind it"),
@@ -160,6 +164,19 @@ def test_what_a_file_cannot_carry(
             Nir("if").write(graph, path)
         assert path.read_text() == "as it was"
         assert [*tmp_path.iterdir()] == [path]
+
+
+def test_a_mean_at_the_end_is_a_mean(tmp_path: Path) -> None:
+    network = nn.Sequential(
+        nn.Conv2d(1, 4, 3), make_neuron("fire", 4), nn.AdaptiveAvgPool2d(1), nn.Flatten()
+    )
+    network[1].threshold.value().fill_(0.1)
+    graph = lower(network.eval(), (1, 8, 8))
+    Nir().write(graph, tmp_path / "net.nir")
+    images = np.random.default_rng(0).integers(0, 256, (3, 1, 8, 8), dtype=np.uint8)
+    expected = graph.run(images)
+    assert 0 < expected.max() <= 1
+    np.testing.assert_allclose(Nir.read(tmp_path / "net.nir").run(images), expected, atol=1e-6)
 
 
 def test_integer_sums_beyond_a_float_are_refused(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils import parametrizations, prune
 
 from s3nn import spikify
 from s3nn.clock import unroll
@@ -36,7 +37,7 @@ def check_same(network: nn.Module, shape: tuple[int, ...]) -> None:
     x, channels = images(shape), np.arange(shape[0])
     mean, std = 0.3 + 0.1 * channels, 0.5 + 0.2 * channels
     network = network.double().eval()
-    given = (torch.from_numpy(x) / 255.0 - torch.tensor(mean)[:, None, None]).double()
+    given = torch.from_numpy(x).double() / 255 - torch.tensor(mean)[:, None, None]
     with torch.no_grad():
         expected = network(given / torch.tensor(std)[:, None, None]).numpy()
     assert np.ptp(expected) > 0
@@ -136,6 +137,21 @@ class Shifted(Calls):
         return self.conv(x) + self.offset
 
 
+class Scaled(nn.Conv2d):
+    def forward(self, x: Tensor) -> Tensor:
+        return 3 * super().forward(x)
+
+
+class Standardised(nn.Conv2d):
+    def _conv_forward(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        return super()._conv_forward(x, weight - weight.mean(), bias)
+
+
+def hooked(layer: nn.Module) -> nn.Module:
+    layer.register_forward_hook(lambda module, given, out: 2 * out)
+    return layer
+
+
 def behind(layer: nn.Module) -> nn.Module:
     return nn.Sequential(nn.Conv2d(1, 3, 3), layer)
 
@@ -169,6 +185,11 @@ REFUSED = {
     "transposition": (Calls(lambda x: x.transpose(2, 3)), "layer transpose"),
     "flipped channels": (Calls(lambda x: x.flip(1)), "layer flip"),
     "not flattened": (nn.Sequential(nn.Linear(8, 3)), r"input \(1, 1, 8, 8\).*layer 0\b"),
+    "two tensors": (Calls(lambda x: x[:, :2].chunk(2, 1)[0]), "chunk to several .*layer chunk"),
+    "whole numbers": (Calls(lambda x: x.to(torch.int32).float()), "whole numbers.*layer to"),
+    "a forward of its own": (behind(Scaled(3, 2, 3)), r"Scaled with a forward.*layer 1\b"),
+    "a kernel of its own": (behind(Standardised(3, 2, 3)), r"Standardised with.*layer 1\b"),
+    "a hook": (behind(hooked(nn.MaxPool2d(2))), r"MaxPool2d with hooks.*layer 1\b"),
     "no statistics": (behind(nn.BatchNorm2d(3, track_running_stats=False)), r"layer 1\b"),
 }
 
@@ -179,6 +200,45 @@ def test_refused(what: str) -> None:
     network, message = REFUSED[what]
     with pytest.raises(UnsupportedError, match=message):
         lower(network, (1, 8, 8))
+
+
+def test_weights_that_torch_makes_before_each_call() -> None:
+    pruned = nn.Conv2d(1, 3, 3)
+    prune.l1_unstructured(pruned, "weight", 0.5)
+    normed = parametrizations.weight_norm(nn.Conv2d(3, 2, 3))
+    check_same(nn.Sequential(pruned, normed, nn.Flatten()), (1, 8, 8))
+
+
+def test_layers_may_have_any_name() -> None:
+    class Named(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.image, self.normalised = nn.Conv2d(1, 3, 3), nn.Conv2d(3, 2, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.normalised(self.image(x)).flatten(1)
+
+    check_same(Named(), (1, 8, 8))
+
+
+def test_a_network_without_parameters_or_images() -> None:
+    graph = lower(nn.Sequential(nn.Flatten()), (1, 2, 2))
+    assert graph.run(images((1, 2, 2), 0)).shape == (0, 4)
+
+
+@pytest.mark.parametrize(
+    ("mean", "std", "says"),
+    [
+        ((0.5, 0.5), (1.0,), "have 2 and 1 numbers for 1 channels"),
+        ((0.5,), (0.0,), "std is above 0"),
+        ((np.nan,), (1.0,), "finite numbers"),
+    ],
+)
+def test_a_normalisation_that_cannot_be(
+    mean: tuple[float, ...], std: tuple[float, ...], says: str
+) -> None:
+    with pytest.raises(UsageError, match=says):
+        lower(nn.Sequential(nn.Conv2d(1, 3, 3)), (1, 8, 8), mean, std)
 
 
 def test_images_that_do_not_fit() -> None:

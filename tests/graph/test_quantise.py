@@ -15,7 +15,7 @@ from torch import nn
 from s3nn.errors import UnsupportedError, UsageError
 from s3nn.graph.bounds import INT32, bounds, check_int32
 from s3nn.graph.ir import Array, Graph, Node, Vertex
-from s3nn.graph.levels import BITS, nearest
+from s3nn.graph.levels import BITS, fitting, nearest
 from s3nn.graph.lower import lower
 from s3nn.graph.nodes import (
     Add,
@@ -29,7 +29,7 @@ from s3nn.graph.nodes import (
     MeanPool,
     SumPool,
 )
-from s3nn.graph.quantise import Quantised, fire_before_pools, quantise, quantised
+from s3nn.graph.quantise import INT16, Quantised, fire_before_pools, quantise, quantised
 from s3nn.graph.windows import matmul
 from s3nn.models import Parts
 from s3nn.registry import MODELS
@@ -232,7 +232,7 @@ def test_sums_of_spikes_stay_counts() -> None:
 ONES = Conv(np.ones((1, 1, 2, 2)))
 FIRE = Fire(np.array([0.0]))
 REFUSED = {
-    "potentials": ((ONES, ONES), "membrane potentials, in integers.*layer 2"),
+    "potentials": ((ONES, ONES, FIRE), "membrane potentials, in integers.*layer 2"),
     "normalised spikes": (
         (ONES, FIRE, SumPool((2, 2), (2, 2)), Affine(np.ones(1), np.ones(1)), ONES),
         "layer 5",
@@ -241,8 +241,9 @@ REFUSED = {
         (ONES, FIRE, MeanPool((2, 2), (2, 2), ceil=True), Flatten(), Linear(np.ones((1, 16)))),
         "windows of several sizes.*layer 3",
     ),
+    "no neurons": ((ONES, Flatten()), "without neurons.*layer 2"),
     "padding that is no pixel": (
-        (Affine(np.ones(1), np.array([9.0])), Conv(np.ones((1, 1, 3, 3)), padding=(1, 1))),
+        (Affine(np.ones(1), np.array([9.0])), Conv(np.ones((1, 1, 3, 3)), padding=(1, 1)), FIRE),
         "padding an image.*layer 2",
     ),
 }
@@ -263,6 +264,28 @@ def test_bits_and_images_are_checked() -> None:
         quantise(graph, 8, images((1, 2, 2), 0))
     with pytest.raises(UsageError, match="uint8"):
         graph.run(np.zeros((1, 1, 2, 2)))
+
+
+def test_sums_whose_terms_cancel() -> None:
+    """A branch that is nearly constant is larger than the sum that it is in."""
+    rng = np.random.default_rng(0)
+    graph = Graph(
+        (
+            Vertex("image", Image((1, 6, 5))),
+            Vertex("a", Conv(rng.normal(size=(3, 1, 2, 2))), ("image",)),
+            Vertex("fire", Fire(np.zeros(3)), ("a",)),
+            Vertex("b", Conv(rng.normal(size=(3, 3, 1, 1))), ("fire",)),
+            Vertex("left", Affine(np.full(3, 1e-6), np.full(3, -1.95)), ("b",)),
+            Vertex("c", Conv(rng.normal(size=(3, 3, 1, 1))), ("fire",)),
+            Vertex("right", Affine(np.full(3, 1e-6), np.full(3, 1.59)), ("c",)),
+            Vertex("add", Add(), ("left", "right")),
+            Vertex("fire2", Fire(np.full(3, -0.5)), ("add",)),
+            Vertex("flat", Flatten(), ("fire2",)),
+            Vertex("out", Linear(rng.normal(size=(4, 60))), ("flat",)),
+        )
+    )
+    x = images((1, 6, 5))
+    assert max(flips(quantised(graph, 8, x), x)) == 0
 
 
 # Levels
@@ -291,6 +314,18 @@ def test_the_nearest_levels_lose_no_more_than_the_largest_weight_scaled(
     assert found.levels.dtype == np.int8
     assert np.abs(found.levels).max() <= largest
     assert np.all(found.step > 0)
+
+
+def test_levels_that_were_made_coarser_keep_their_sign() -> None:
+    """Where the sum of one row is too large for 16 bits, what was clipped stays clipped."""
+    weight = np.random.default_rng(0).normal(size=(64, 2304)) * 0.02
+    near = nearest(weight, 8)
+    found = fitting(weight, near, INT16)
+    assert (found.step > near.step).any()
+    assert (found.step == near.step).any()
+    for sign in (1, -1):
+        assert np.maximum(sign * found.levels.astype(int), 0).sum(1).max() <= INT16
+    assert np.abs(found.weight - weight).max() < 2 * np.abs(near.weight - weight).max()
 
 
 # Bounds and exact arithmetic

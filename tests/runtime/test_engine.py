@@ -76,6 +76,15 @@ def test_a_compiler_that_fails(
     assert not list(cache.iterdir())
 
 
+def test_a_cache_that_cannot_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    with pytest.raises(
+        CompilerError, match=r"file/s3nn/compiled, which cannot be made .*XDG_CACHE"
+    ):
+        build(source())
+
+
 def test_a_library_is_built_once(cache: Path) -> None:
     first = build(source())
     made = first.stat().st_mtime_ns

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from torch import nn
 
 from s3nn.errors import UnsupportedError
@@ -36,11 +38,11 @@ def readers(model: nn.Module) -> dict[str, str | None]:
         match site.operation:
             case "conv" | "linear":
                 module = model.get_submodule(site.module or "")
-                _check_weights(site, module, found)
+                _check_weights(site, module, model, found)
                 (found[site.name],) = sources
                 carried[site.name] = None
             case "neuron":
-                _check_neurons(site, model.get_submodule(site.module or ""))
+                _check_neurons(site, model.get_submodule(site.module or ""), carried)
             case operation if operation not in (*_HANDS_ON, *_OF_CURRENTS):
                 raise _unsupported(site, "take it out of the network, and train again")
         if site.operation in _OF_CURRENTS and from_neurons:
@@ -63,7 +65,9 @@ def readers(model: nn.Module) -> dict[str, str | None]:
     return found
 
 
-def _check_weights(site: Site, layer: nn.Module, found: dict[str, str | None]) -> None:
+def _check_weights(
+    site: Site, layer: nn.Module, model: nn.Module, found: dict[str, str | None]
+) -> None:
     synapse = getattr(layer, "synapse", None)
     if isinstance(synapse, Synapse) and not isinstance(synapse, Real):
         kind = type(synapse).__name__.lower()
@@ -72,11 +76,14 @@ def _check_weights(site: Site, layer: nn.Module, found: dict[str, str | None]) -
             f"its weights are seen through the synapse {kind}, whose levels a threshold would "
             "scale: train the ReLU network with --model.synapse real",
         )
-    if site.module in found:
+    weight = layer.get_parameter("weight")
+    if any(model.get_parameter(f"{name}.weight") is weight for name in found):
         raise _unsupported(site, "its weights read two layers: give each weights of its own")
 
 
-def _check_neurons(site: Site, neuron: nn.Module) -> None:
+def _check_neurons(site: Site, neuron: nn.Module, seen: Mapping[str, str | None]) -> None:
+    if site.module in seen:
+        raise _unsupported(site, "it is called twice: give each call neurons of its own")
     if not isinstance(neuron, (Relu, ClipFloor)):
         raise _unsupported(
             site,

@@ -37,10 +37,11 @@ def count(model: nn.Module, batches: Iterable[Tensor | tuple[Tensor, Tensor]]) -
     with evaluating(model), torch.inference_mode():
         for batch in batches:
             x = batch if isinstance(batch, Tensor) else batch[0]
-            counter.run(x.to(device))
+            if len(x):
+                counter.run(x.to(device))
             samples += len(x)
     if samples == 0:
-        raise UsageError("there is nothing to count: no batch was given")
+        raise UsageError("there is nothing to count: no batch with an image in it was given")
     parameters = sum(p.numel() for p in model.parameters())
     return Counts(samples, tuple(counter.totals.values()), parameters, _bits(model))
 

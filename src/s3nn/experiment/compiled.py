@@ -9,9 +9,9 @@ from functools import cached_property
 import numpy as np
 from torch import Tensor, nn
 
-from s3nn.errors import UsageError
+from s3nn.errors import UnsupportedError, UsageError
 from s3nn.experiment.trained import Trained
-from s3nn.graph.ir import Array, Vertex
+from s3nn.graph.ir import Array, Graph, Vertex
 from s3nn.graph.lower import lower
 from s3nn.graph.margins import Margin, margins
 from s3nn.graph.nodes import Fire, MaxPool
@@ -74,11 +74,23 @@ def prepare(
     vectors: bool = True,
 ) -> Compilation:
     """All stages but the last; ``compile`` says what the arguments are."""
-    found = quantised(lower(network, images.shape[1:], mean, std), bits, images)
+    lowered = lower(network, images.shape[1:], mean, std)
+    _check_logits(lowered)
+    found = quantised(lowered, bits, images)
     integer = found.integer
     rates = firing_rates(integer, images)
     steps = plan(integer, rates)
     return Compilation(found, rates, steps, emit(steps, name, vectors=vectors))
+
+
+def _check_logits(graph: Graph) -> None:
+    shape = graph.specs[graph.output.name].shape
+    if np.prod(shape) != shape[0]:
+        raise UnsupportedError(
+            "compiling a network whose output is an image",
+            f"layer {graph.output.name} gives {shape}",
+            "flatten the output, or take a mean over it: what is compiled gives a logit a class",
+        )
 
 
 def prepare_trained(

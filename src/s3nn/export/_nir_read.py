@@ -101,23 +101,11 @@ class _Walk:
             given = wanted
         last = self._append(IMAGE, Image(given))
         if not self.raw:
-            last = self._normalise(given, last)
+            pixels = Affine.of_pixels(given[0], self.pixels.mean, self.pixels.std)
+            last = self._append(NORMALISED, pixels, last)
         if len(given) == 3 and len(shape) == 1:
             last = self._append("flat", Flatten(), last)
         self.vertex_of[name] = last
-
-    def _normalise(self, shape: tuple[int, ...], last: str) -> str:
-        try:
-            pair = (self.pixels.std, self.pixels.mean)
-            spread, middle = (np.broadcast_to(np.asarray(v, float), shape[:1]) for v in pair)
-        except ValueError:
-            raise UsageError(
-                f"mean and std have {len(self.pixels.mean)} and {len(self.pixels.std)} numbers for "
-                f"{shape[0]} channels: give one, or one a channel"
-            ) from None
-        if not (np.isfinite(middle).all() and np.isfinite(spread).all() and (spread > 0).all()):
-            raise UsageError("mean and std are finite numbers, and std is above 0")
-        return self._append(NORMALISED, Affine(1 / (255 * spread), -middle / spread), last)
 
     def _source(self, name: str) -> str:
         """What a node reads; the sum of several."""

@@ -151,6 +151,11 @@ class _Writer:
             if vertex.name not in done:
                 done |= self._take(vertex)
         last = self.graph.output.name
+        if self.share[last] != 1:  # the file's values are sums, where means were meant
+            channels = self.shape[last][0]
+            share = np.full(channels, self.share[last])
+            self._pixelwise(f"{last}_mean", last, share, np.zeros(channels))
+            last = f"{last}_mean"
         self._append("output", self.nir.Output(np.array(self.shape[last])), self.node_of[last])
         return self.nir.NIRGraph(
             self.nodes,
@@ -208,6 +213,13 @@ class _Writer:
     def _conv(
         self, shape: tuple[int, ...], weight: Array, bias: Array, stride: Any, padding: Any
     ) -> Any:
+        if weight.shape[2] != weight.shape[3]:
+            raise UnsupportedError(
+                "a kernel that is not square, or a linear layer that reads an image that is not, "
+                f"in NIR, whose library takes {weight.shape[2]} for both sides",
+                f"a layer that reads {shape[0]} channels of {shape[1]} x {shape[2]}",
+                _ELSE,
+            )
         return self.nir.Conv2d(
             input_shape=(shape[1], shape[2]),
             weight=np.ascontiguousarray(weight, np.float32),

@@ -145,6 +145,8 @@ class Graph:
 
     def run(self, images: Array, batch: int = 500) -> Array:
         """The logits (N, classes) of raw images (N, C, H, W), uint8."""
+        if not len(images):
+            return self.run(np.zeros((1, *images.shape[1:]), images.dtype))[:0]
         found = []
         for start in range(0, len(images), batch):
             *_, (_, logits) = self.values(images[start : start + batch])

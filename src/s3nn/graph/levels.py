@@ -88,10 +88,10 @@ def fitting(weight: Array, found: Levels, most: int) -> Levels:
     # Rounding may add half a level a weight, that it must not.
     room = most - 0.5 * np.count_nonzero(rows, axis=1)
     step = found.step * np.where(sums > most, sums / np.maximum(room, 1), 1.0)
-    if np.array_equal(step, found.step):
-        return found
-    levels = np.rint(weight / by_channel(step, weight)).astype(found.levels.dtype)
-    return Levels(levels, step)
+    largest = np.abs(found.levels).max(initial=0)
+    coarser = np.clip(np.rint(weight / by_channel(step, weight)), -largest, largest)
+    kept = by_channel(step == found.step, weight)
+    return Levels(np.where(kept, found.levels, coarser).astype(found.levels.dtype), step)
 
 
 def _holding(largest: float) -> type[np.signedinteger[Any]]:

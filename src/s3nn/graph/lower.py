@@ -71,7 +71,8 @@ class _Shapes(ShapeProp):
 
 
 def _note_shapes(found: Traced, model: nn.Module, shape: tuple[int, ...]) -> None:
-    probe = torch.zeros(1, *shape, dtype=next(model.parameters()).dtype)
+    like = next(model.parameters(), torch.zeros(0))
+    probe = torch.zeros(1, *shape, dtype=like.dtype)
     try:
         with redirect_stderr(io.StringIO()):  # torch.fx prints a traceback of what it raises
             _Shapes(found.graph_module).propagate(probe)
@@ -88,10 +89,9 @@ def _lowered(
     mean: Sequence[float],
     std: Sequence[float],
 ) -> Graph:
-    spread, middle = (np.broadcast_to(np.asarray(v, np.float64), shape[:1]) for v in (std, mean))
     vertices = [
         Vertex(IMAGE, Image(shape)),
-        Vertex(NORMALISED, Affine(1 / (255 * spread), -middle / spread), (IMAGE,)),
+        Vertex(NORMALISED, Affine.of_pixels(shape[0], mean, std), (IMAGE,)),
     ]
     names: dict[fx.Node, str] = {}
     for node in found.graph_module.graph.nodes:
@@ -119,13 +119,42 @@ def _append(
     """Add what a site is made of; the name of what it gives."""
     sources = tuple(names[n] for n in node.all_input_nodes if n in names)
     module = network.get_submodule(site.module) if site.module is not None else None
+    if module is not None:
+        _check_as_defined(module, site)
     last = sources[0] if sources else ""
     for suffix, part in _parts(node, site, module):
         name = site.name if not suffix else f"{site.name}.{suffix}"
+        if name in (IMAGE, NORMALISED):
+            name += "_"
         reads = sources if isinstance(part, Add) else (last,)
         vertices.append(Vertex(name, part, reads))
         last = name
     return last
+
+
+# The types that tracing does not look into, and what they compute with.
+_AS_DEFINED = (nn.Conv2d, SynapticConv2d, nn.Linear, SynapticLinear, FireNeuron)
+_COMPUTE = ("forward", "_conv_forward")
+
+
+def _check_as_defined(module: nn.Module, site: Site) -> None:
+    """A layer that computes something else than its type says cannot be lowered by its type.
+
+    Hooks of torch itself only make the weight (``weight_norm``, ``prune``), and are let through.
+    """
+    hooks = [*module._forward_hooks.values(), *module._forward_pre_hooks.values()]
+    own = [hook for hook in hooks if not type(hook).__module__.startswith("torch.nn.utils")]
+    changed = "forward" in vars(module)
+    if isinstance(module, _AS_DEFINED):
+        known = {getattr(kind, name, None) for kind in _AS_DEFINED for name in _COMPUTE}
+        changed |= not {getattr(type(module), name, None) for name in _COMPUTE} <= known
+    if own or changed:
+        kind = type(module).__name__
+        raise UnsupportedError(
+            f"lowering a {kind} with {'hooks' if own else 'a forward of its own'}",
+            f"layer {site.name}",
+            "write what it adds as a module around a plain layer, which tracing can follow",
+        )
 
 
 def _parts(node: fx.Node, site: Site, module: nn.Module | None) -> list[tuple[str, Node]]:
@@ -258,7 +287,14 @@ def _norm(site: Site, norm: nn.BatchNorm1d | nn.BatchNorm2d) -> Affine:
 
 def _moved(node: fx.Node, site: Site, module: nn.Module | None) -> list[tuple[str, Node]]:
     """What only moves values: found out by moving their positions."""
-    before, after = sides_read(node), tuple(node.meta["tensor_meta"].shape)
+    given, before = node.meta.get("tensor_meta"), sides_read(node)
+    if not hasattr(given, "shape") or not given.dtype.is_floating_point:
+        raise UnsupportedError(
+            f"lowering {called(node)} to several tensors or whole numbers",
+            f"layer {site.name}",
+            "pick channels with slices, y[:, :8], and leave the numbers real",
+        )
+    after = tuple(given.shape)
     positions = torch.arange(int(np.prod(before)), dtype=torch.float64).reshape(before)
     moved = _apply(node, module)(positions).long().numpy()
     if before[0] == after[0] == 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -61,6 +62,19 @@ class Affine(Node):
 
     scale: Array
     offset: Array
+
+    @classmethod
+    def of_pixels(cls, channels: int, mean: Sequence[float], std: Sequence[float]) -> Affine:
+        """(x / 255 - mean) / std; ``mean`` and ``std`` are a number a channel, or one for all."""
+        if not {len(mean), len(std)} <= {1, channels}:
+            raise UsageError(
+                f"mean and std have {len(mean)} and {len(std)} numbers for {channels} channels: "
+                "give one, or one a channel"
+            )
+        middle, spread = (np.broadcast_to(np.asarray(v, float), channels) for v in (mean, std))
+        if not (np.isfinite(middle).all() and np.isfinite(spread).all() and (spread > 0).all()):
+            raise UsageError("mean and std are finite numbers, and std is above 0")
+        return cls(1 / (255 * spread), -middle / spread)
 
     def infer(self, *inputs: Spec) -> Spec:
         (x,) = inputs

@@ -80,6 +80,12 @@ def quantised(
     check_bits(bits)
     if not len(images):
         raise UsageError("quantising needs at least one image to calibrate with")
+    if not any(isinstance(vertex.node, Fire) for vertex in graph):
+        raise UnsupportedError(
+            "a network without neurons, in integers",
+            f"layer {graph.output.name}",
+            "put fire neurons between its layers: `s3nn.spikify` makes them of ReLUs",
+        )
     real = fire_before_pools(graph)
     quantiser = _Quantiser(real, bits, images, largest_sum)
     integer = quantiser.run()
@@ -101,7 +107,8 @@ class _Quantiser:
         self.weighted = [v.name for v in graph if isinstance(v.node, (Conv, Linear))]
         sums = [v.name for v in graph if isinstance(v.node, Add)]
         most = bounds(graph) if sums else {}
-        self.sum_step = max((most[name].magnitude for name in sums), default=0.0) / 2**HEADROOM_BITS
+        read = [name for total in sums for name in (total, *graph[total].inputs)]
+        self.sum_step = max((most[name].magnitude for name in read), default=0.0) / 2**HEADROOM_BITS
 
     def run(self) -> Graph:
         for vertex, value in self.graph.values(self.images):
