@@ -6,6 +6,7 @@ import importlib
 import keyword
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3nn.errors import UsageError
-from s3nn.registry import MODELS, NEURONS, SURROGATES, SYNAPSES, Registry, Spec
+from s3nn.registry import LOSSES, MODELS, NEURONS, SURROGATES, SYNAPSES, Registry, Spec
 
 PART = '''
 __all__ = ["{name}"]
@@ -78,6 +79,38 @@ def test_wrong_names_and_options_get_a_did_you_mean(registry: Registry) -> None:
         registry.build("box2(sise=3)")
     with pytest.raises(UsageError, match=r"unknown option .* 'colour' \(known: size\)"):
         registry.build("box2(colour='red')", colour="blue")
+
+
+@pytest.mark.parametrize(
+    ("make", "spec", "says"),
+    [
+        (
+            NEURONS.build,
+            "fire(learn=false)",
+            "learn of neuron fire takes bool .True or False., got false",
+        ),
+        (NEURONS.build, "fire(per_channel=1)", "takes bool .True or False., got 1"),
+        (NEURONS.build, "fire(threshold=nan)", "takes float, got nan"),
+        (
+            NEURONS.build,
+            "fire(surrogate=3)",
+            r"surrogate of neuron fire takes Surrogate \| None, got 3",
+        ),
+        (SURROGATES.build, "s3(alpha=foo)", "takes float, got foo"),
+        (SYNAPSES.build, "integer(bits=2.5)", "bits of synapse integer takes int, got 2.5"),
+        (LOSSES.make, "mse(total=false)", "total of loss mse takes bool"),
+        (LOSSES.make, "tet(share=nan)", "share of loss tet takes float"),
+    ],
+)
+def test_values_of_the_wrong_kind(make: Callable[[str], object], spec: str, says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        make(spec)
+
+
+def test_values_of_the_right_kind() -> None:
+    assert SURROGATES.build("s3(alpha=5, beta=None)").beta is None
+    assert SURROGATES.build("straight_through(clip=inf)").clip == float("inf")
+    assert LOSSES.make("mse(total=True)").total is True
 
 
 def test_specs_are_read_and_written() -> None:

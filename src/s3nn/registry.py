@@ -77,19 +77,21 @@ class Registry:
     def build(self, spec: Spec | str, /, **context: Any) -> Any:
         """Call the part that ``spec`` names with the spec's options and ``context``.
 
-        An option that the part does not take is a ``UsageError`` that lists those it takes.
+        An option that the part does not take is a ``UsageError`` that lists those it takes, and so
+        is a value of the wrong kind: a word or a broken number where a whole one is wanted.
         """
         spec = Spec.parse(spec) if isinstance(spec, str) else spec
         part = self.get(spec.name)
-        takes = set(inspect.signature(part).parameters)
-        options = spec.options
-        free = takes - set(context)
-        for option in options:
+        takes = inspect.signature(part).parameters
+        free = set(takes) - set(context)
+        for option, value in spec.items:
             if option not in free:
-                raise unknown_name(
-                    f"option of {self.kind} {spec.name}", option, takes - set(context)
-                )
-        return part(**options, **context)
+                raise unknown_name(f"option of {self.kind} {spec.name}", option, free)
+            if not _fits(value, takes[option].annotation):
+                kind = re.sub(r"<class '(.*)'>", r"\1", str(takes[option].annotation))
+                kind = kind.replace("bool", "bool (True or False)")
+                raise UsageError(f"{option} of {self.kind} {spec.name} takes {kind}, got {value}")
+        return part(**spec.options, **context)
 
     def make(self, spec: Spec | str, /, **context: Any) -> Any:
         """As ``build``, where a bare word stands for itself: ``membrane(take=max)``."""
@@ -164,6 +166,28 @@ class Spec:
             case ast.Name() | ast.Call():
                 return cls._from_node(node)
         return ast.literal_eval(node)
+
+
+_NUMBERS = {"bool", "int", "float", "None"}
+
+
+def _fits(value: Any, annotation: Any) -> bool:
+    """Whether a value, as a spec can have it, is of the kind that a parameter says it takes."""
+    kinds = set(re.findall(r"\w+", str(annotation))) - {"class"}
+    match value:
+        case _ if "Any" in kinds or annotation is inspect.Parameter.empty:
+            return True
+        case bool():
+            return "bool" in kinds
+        case int():
+            return bool(kinds & {"int", "float"})
+        case float():
+            return "float" in kinds
+        case None:
+            return "None" in kinds
+        case str() | Spec():
+            return not kinds <= _NUMBERS
+    return True
 
 
 def _word(value: Any) -> Any:

@@ -116,6 +116,14 @@ def test_a_batch_far_from_zero_loses_no_variance() -> None:
     assert_close(found.invstd.double(), (deviation + norm.eps).rsqrt(), rtol=1e-5, atol=0)
 
 
+def test_a_scale_of_zero_keeps_the_first_of_a_window() -> None:
+    mine = modules(3, (2, 2), S3(), per_channel=False)
+    nn.init.zeros_(mine[0].weight)
+    theirs = copy.deepcopy(mine)
+    x = torch.randn(2, 3, 4, 4).contiguous(memory_format=LAST)
+    assert_close(step(mine, x, "in C"), step(theirs, x, "plain"))
+
+
 def test_a_constant_channel() -> None:
     mine = modules(3, (2, 2), S3(), per_channel=False)
     theirs = copy.deepcopy(mine)

@@ -18,6 +18,8 @@ from s3nn.lean import lean, pack
 from s3nn.lean.measure import activation_bytes
 from s3nn.models import Cnn7, Parts, Resnet18, Vgg11
 from s3nn.neurons import Fire
+from s3nn.synapses import SynapticConv2d
+from s3nn.synapses.real import Real
 from s3nn.training.build import build_model
 
 SHAPE = (1, 16, 16)
@@ -133,6 +135,84 @@ def test_shared_and_branching_modules_are_left_alone() -> None:
     expected = step(plain)
     with lean(saving):
         assert_close(step(saving), expected)
+
+
+WIDE = 40  # channels that events take
+
+
+class SharedLayer(nn.Module):
+    """One convolution that reads potentials and then spikes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(1, WIDE, 3)
+        self.conv = SynapticConv2d(Real(), WIDE, WIDE, 3, padding=1)
+        self.norm, self.fire = nn.BatchNorm2d(WIDE), Fire()
+        self.readout = nn.Linear(WIDE, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        u = self.norm(self.conv(self.first(x).relu()))
+        return self.readout(self.conv(self.fire(u)).mean((2, 3)))
+
+
+class Returned(nn.Module):
+    """A potential that is returned beside the spikes it becomes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.norm, self.fire = nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), Fire()
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        u = self.norm(self.conv(x))
+        return self.fire(u), u
+
+
+@pytest.mark.parametrize("events", [False, True])
+@pytest.mark.parametrize("dropout", [nn.Dropout(0.5), nn.Dropout2d(0.5), nn.Identity()])
+def test_what_a_dropout_leaves_is_no_spike(dropout: nn.Module, events: bool) -> None:
+    plain = nn.Sequential(
+        *(nn.Conv2d(1, WIDE, 3), nn.BatchNorm2d(WIDE), Fire(), dropout, nn.MaxPool2d(2)),
+        *(SynapticConv2d(Real(), WIDE, WIDE, 3), nn.Flatten(), nn.Linear(25 * WIDE, 10)),
+    ).to(memory_format=torch.channels_last)  # a dropout draws in the order of memory
+    saving = copy.deepcopy(plain)
+    torch.manual_seed(5)
+    expected = step(plain)
+    torch.manual_seed(5)
+    with lean(saving, events=events):
+        assert_close(step(saving), expected, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("events", [False, True])
+def test_a_layer_that_reads_spikes_only_now_and_then(events: bool) -> None:
+    plain = SharedLayer()
+    saving = copy.deepcopy(plain)
+    expected = step(plain)
+    with lean(saving, events=events):
+        assert_close(step(saving), expected, rtol=1e-3, atol=1e-5)
+
+
+def test_a_potential_that_is_returned() -> None:
+    network = Returned()
+    expected = network(X)[1]
+    with lean(network):
+        assert_close(network(X)[1], expected)
+
+
+def test_a_forward_that_was_given_is_left_alone() -> None:
+    network = Cnn7(SHAPE, 10, width=0.125)
+    neuron = network.features[0]
+    neuron.forward = lambda u: 0 * u
+    with lean(network), lean(network):
+        assert network(X).std(0).max() < 1e-5
+    assert "forward" in vars(neuron)
+    assert not any("forward" in vars(m) for m in network.modules() if m is not neuron)
+
+
+@pytest.mark.parametrize("events", [False, True])
+def test_one_value_a_channel_is_refused_as_by_torch(events: bool) -> None:
+    network = nn.Sequential(nn.BatchNorm2d(3), Fire())
+    with lean(network, events=events), pytest.raises(ValueError, match="more than 1 value per"):
+        network(torch.ones(1, 3, 1, 1))
 
 
 def live_bytes(network: nn.Module, saving: bool) -> int:

@@ -107,7 +107,7 @@ def test_beta_none_is_continuity_at_every_threshold(theta: float) -> None:
 @pytest.mark.parametrize("options", [{"alpha": 0.0}, {"alpha": -1.0}, {"beta": -0.1}])
 def test_impossible_slopes_are_refused(options: dict[str, float]) -> None:
     ((name, value),) = options.items()
-    with pytest.raises(UsageError, match=rf"s3 needs {name} >.*got {value}"):
+    with pytest.raises(UsageError, match=rf"s3 needs a finite {name} >.*got {value}"):
         S3(**options)
 
 

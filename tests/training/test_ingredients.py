@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import nn
 from torch.nn.functional import softmax
 from torch.testing import assert_close
 
 from s3nn.config import Budget, Data, Fit, Model, Optim, Penalty, Run, Teacher
 from s3nn.data import load
-from s3nn.errors import RunFolderError, UsageError
+from s3nn.errors import RunFolderError, TrainingError, UsageError
 from s3nn.experiment.teaching import open_teacher
 from s3nn.experiment.train import train
 from s3nn.native import CompilerError
@@ -24,6 +26,7 @@ from s3nn.training.build import build_model, start_at
 from s3nn.training.callbacks import Sharpen
 from s3nn.training.distillation import distillation
 from s3nn.training.fit import fit
+from s3nn.training.learner import make_schedule
 
 DIGITS = load("digits")
 QUICK = Run(
@@ -147,6 +150,49 @@ def test_accumulated_parts_make_one_step(tmp_path: Path) -> None:
     assert split[-1]["train_loss"] < split[0]["train_loss"]
 
 
+def test_a_loss_that_is_a_sum_over_the_batch_is_one_over_its_parts(tmp_path: Path) -> None:
+    model = Model(name="one_hidden", width=0.1, neuron="timing", steps=4)  # no batch-norm
+    run = replace(QUICK, model=model, optim=replace(QUICK.optim, lr=1e-4, loss="kernel"))
+    ended = []
+    for name, parts in (("whole", 1), ("parts", 4)):
+        run = replace(run, fit=replace(QUICK.fit, epochs=1, accumulate=parts))
+        fit(run, tmp_path / name, DIGITS, progress=False)
+        ended.append(load_file(tmp_path / name / "model.safetensors"))
+    assert_close(ended[1], ended[0], rtol=1e-2, atol=1e-3)
+
+
+@pytest.mark.parametrize(("momentum", "ends"), [(0.9, (0.85, 0.95)), (0.5, (0.25, 0.75))])
+def test_one_cycle_moves_the_momentum_that_was_asked_for(
+    momentum: float, ends: tuple[float, float]
+) -> None:
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.1, momentum=momentum)
+    scheduler = make_schedule(optimizer, Optim(momentum=momentum), 20)
+    found = []
+    for _ in range(20):
+        found.append(optimizer.param_groups[0]["momentum"])
+        optimizer.step()
+        scheduler.step()
+    assert (min(found), max(found)) == pytest.approx(ends, abs=5e-3)
+
+
+def test_no_momentum_stays_none() -> None:
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.1, momentum=0.0)
+    make_schedule(optimizer, Optim(momentum=0.0), 20)
+    assert optimizer.param_groups[0]["momentum"] == 0
+    for wrong in (-1.0, 1.0):
+        with pytest.raises(UsageError, match=r"optim\.momentum"):
+            replace(QUICK, optim=Optim(momentum=wrong)).check()
+
+
+@pytest.mark.parametrize("step", ["plain", "lean"])
+def test_a_batch_too_small_for_batch_norm_is_said_so(
+    tmp_path: Path, step: Literal["plain", "lean"]
+) -> None:
+    run = replace(QUICK, data=replace(QUICK.data, batch=1), fit=replace(QUICK.fit, step=step))
+    with pytest.raises(TrainingError, match=r"from 1 image at a time.*larger --data\.batch"):
+        fit(run, tmp_path / "run", DIGITS, progress=False)
+
+
 def test_lean_training_ends_where_plain_training_does(tmp_path: Path) -> None:
     run = replace(QUICK, model=Model(name="cnn7", width=0.1), fit=Fit(epochs=1, threads=1))
     fit(run, tmp_path / "plain", DIGITS, progress=False)
@@ -196,6 +242,22 @@ def test_a_run_starts_at_one_and_is_taught_by_another(tmp_path: Path) -> None:
         replace(run, teacher=replace(run.teacher, start=True)).check()
     with pytest.raises(RunFolderError, match="nowhere"):
         train(replace(run, fit=replace(still, start=str(tmp_path / "nowhere"))), tmp_path / "none")
+
+
+def test_a_trained_step_is_taken_over_with_its_weights() -> None:
+    model = Model(name="mlp", width=0.1, synapse="integer(bits=4)")
+    teacher, network = (build_model(model, (1, 8, 8), 10) for _ in range(2))
+    coarser = build_model(replace(model, synapse="integer(bits=2)"), (1, 8, 8), 10)
+    for name, value in teacher.state_dict().items():
+        if name.endswith("log_step"):
+            value.add_(1.0)
+    for student in (network, coarser):
+        start_at(student, teacher)
+    steps = {n: v for n, v in teacher.state_dict().items() if n.endswith("log_step")}
+    assert steps
+    assert all(torch.equal(network.state_dict()[n], v) for n, v in steps.items())
+    hidden = "features.1.0.synapse.log_step"
+    assert not torch.equal(coarser.state_dict()[hidden], steps[hidden])
 
 
 def test_a_teachers_weights_are_the_start() -> None:

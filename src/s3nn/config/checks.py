@@ -37,7 +37,9 @@ _RANGES: dict[str, tuple[float | None, float | None]] = {
         ("model.width", "optim.lr", "optim.clip", "optim.bound", "optim.sharpen"), (None, None)
     ),
     "teacher.temperature": (None, None),
-    **dict.fromkeys(("optim.warmup", "optim.label_smoothing", "optim.average"), (0, _BELOW_1)),
+    **dict.fromkeys(
+        ("optim.warmup", "optim.label_smoothing", "optim.average", "optim.momentum"), (0, _BELOW_1)
+    ),
     **dict.fromkeys(("teacher.share",), (0, 1)),
     "budget.firing_rate": (None, _BELOW_1),
     "gates.target": (None, 1),

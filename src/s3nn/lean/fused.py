@@ -107,6 +107,8 @@ def norm_fire(
     x is (N, C, ...).  The spikes and the running statistics are those of the three modules bit for
     bit; gradients differ from theirs by the rounding of one batch-norm computed twice.
     """
+    if x.numel() == x.shape[1]:  # as torch has it
+        raise ValueError(f"Expected more than 1 value per channel when training, got {x.shape}")
     assert norm.num_batches_tracked is not None
     norm.num_batches_tracked.add_(1)
     result: Tensor = _NormFire.apply(

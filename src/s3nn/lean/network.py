@@ -10,10 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 from torch.autograd.graph import saved_tensors_hooks
+from torch.nn.modules.dropout import _DropoutNd
 
 from s3nn.errors import UnsupportedError
 from s3nn.graph.ir import Edge
-from s3nn.graph.trace import Traced, traced
+from s3nn.graph.trace import Traced, called, traced
 from s3nn.lean import fused, fused_in_c
 from s3nn.lean.events import can_follow, can_read, convolve
 from s3nn.lean.packing import Packed, pack
@@ -134,16 +135,38 @@ _Forwards = Iterator[tuple[nn.Module, Callable[[Tensor], Tensor]]]
 
 
 def _readers(network: nn.Module, found: Traced, events: bool) -> _Forwards:
-    for site in found.sites.values():
-        if site.operation in ("conv", "linear") and site.reads is Edge.SPIKE and site.module:
-            layer = network.get_submodule(site.module)
-            follows = events and can_follow(layer)
-            yield layer, (_Following if follows else _Packing)(layer).forward
+    reads: dict[str, bool] = {}  # of layers: whether all that they read, at every call, is spikes
+    dropped = _dropped(network, found)
+    for node, site in found.sites.items():
+        if site.operation in ("conv", "linear") and site.module:
+            spikes = site.reads is Edge.SPIKE and not dropped & {*found.sources[node]}
+            reads[site.module] = reads.get(site.module, True) and spikes
+    for layer in (network.get_submodule(name) for name, spikes in reads.items() if spikes):
+        if _given(layer):
+            continue
+        follows = events and can_follow(layer)
+        yield layer, (_Following if follows else _Packing)(layer).forward
+
+
+def _given(*modules: nn.Module | None) -> bool:
+    """Whether one was given a forward already, by another ``lean`` or by its user."""
+    return any(module is not None and "forward" in vars(module) for module in modules)
+
+
+def _dropped(network: nn.Module, found: Traced) -> set[fx.Node]:
+    """What a dropout has passed through: zeros in training, and what is left of spikes scaled."""
+    dropped: set[fx.Node] = set()
+    for node, site in found.sites.items():
+        module = network.get_submodule(site.module) if site.module else None
+        drops = isinstance(module, _DropoutNd) or called(node).startswith("dropout")
+        passes = site.operation != "neuron" and dropped & {*found.sources[node]}
+        if drops or passes:
+            dropped.add(node)
+    return dropped
 
 
 def _fusions(network: nn.Module, found: Traced, *, compiled: bool, in_c: bool) -> _Forwards:
     calls = Counter(site.module for site in found.sites.values())
-    readers = Counter(source for sources in found.sources.values() for source in sources)
 
     def behind(node: fx.Node, operation: str) -> fx.Node | None:
         """What ``node`` reads, if it is that operation, once in the network and read here alone."""
@@ -151,7 +174,7 @@ def _fusions(network: nn.Module, found: Traced, *, compiled: bool, in_c: bool) -
         site = found.sites.get(source)
         if site is None or site.operation != operation or site.module is None:
             return None
-        return source if calls[site.module] == 1 and readers[source] == 1 else None
+        return source if calls[site.module] == 1 and len(source.users) == 1 else None
 
     for node, site in found.sites.items():
         if site.operation != "neuron" or site.module is None or calls[site.module] > 1:
@@ -160,13 +183,13 @@ def _fusions(network: nn.Module, found: Traced, *, compiled: bool, in_c: bool) -
         norm = behind(node if pool is None else pool, "norm")
         if norm is None:
             neuron = network.get_submodule(site.module)
-            if in_c and type(neuron) is Fire:
+            if in_c and type(neuron) is Fire and not _given(neuron):
                 yield neuron, _Firing(neuron).forward
             continue
         modules = [
             None if n is None else network.get_submodule(str(n.target)) for n in (norm, pool, node)
         ]
-        if not fused.can_fuse(*modules):
+        if not fused.can_fuse(*modules) or _given(*modules):
             continue
         fusion = _Fusion(*modules, compiled=compiled, in_c=in_c)
         yield fusion.norm, fusion.forward_norm

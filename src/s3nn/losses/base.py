@@ -15,11 +15,13 @@ class Loss(ABC):
     (N, K) is what its read-out makes of them; ``labels`` (N,).  ``smoothing`` is the share of every
     label that goes to all classes alike; ``smooths`` is false of losses that have no such share.
 
+    ``sums`` is true of losses that are a sum over the batch, where others are a mean.
     ``of_images`` losses are of answers that are images: K is (C, H, W), and so are the "labels".
     """
 
     smooths: ClassVar[bool] = True
     of_images: ClassVar[bool] = False
+    sums: ClassVar[bool] = False
 
     @abstractmethod
     def __call__(

@@ -31,6 +31,7 @@ class Kernel(Loss):
     """
 
     smooths: ClassVar[bool] = False
+    sums: ClassVar[bool] = True
 
     tau: float = 3.0
     start: int = 1

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import fields, replace
+from math import inf
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from s3nn.errors import UsageError
+from s3nn.registry import snake_case
 
 # How a parameter of a surrogate goes with its steepness.
 _STEEPNESS = {"alpha": 1, "slope": 1, "sigma": -1, "width": -1, "clip": -1}
@@ -23,6 +27,14 @@ class Surrogate(ABC):
     ``u`` is the membrane potential, any shape; ``threshold`` is a tensor that broadcasts to it, or
     a number.  The methods return a tensor of ``u``'s shape and dtype.
     """
+
+    def __post_init__(self) -> None:
+        for name in (field.name for field in fields(self)):  # type: ignore[arg-type]
+            value = getattr(self, name)
+            finite = name == "clip" or value != inf
+            if name in _STEEPNESS and not (value > 0 and finite):
+                wanted = f"{name} > 0" if name == "clip" else f"a finite {name} > 0"
+                raise UsageError(f"{snake_case(type(self).__name__)} needs {wanted}, got {value}")
 
     @abstractmethod
     def primitive(self, u: Tensor, threshold: Tensor | float) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 
 import torch
 from torch import Tensor
@@ -43,10 +44,9 @@ class S3(Surrogate):
     beta: float | None = 1.0
 
     def __post_init__(self) -> None:
-        if not self.alpha > 0:
-            raise UsageError(f"s3 needs alpha > 0, got {self.alpha}")
-        if self.beta is not None and not self.beta >= 0:
-            raise UsageError(f"s3 needs beta >= 0 or None, got {self.beta}")
+        super().__post_init__()
+        if self.beta is not None and not 0 <= self.beta < inf:
+            raise UsageError(f"s3 needs a finite beta >= 0, or None, got {self.beta}")
 
     def gap(self, threshold: float) -> float:
         """How far the branches are apart at the threshold: ``|alpha/4 - beta/theta|``."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 
 import torch
 from torch import Tensor
@@ -26,8 +27,8 @@ class TimingOnly(Surrogate):
     beta: float = 1.0
 
     def __post_init__(self) -> None:
-        if not self.beta > 0:
-            raise UsageError(f"timing_only needs beta > 0, got {self.beta}")
+        if not 0 < self.beta < inf:
+            raise UsageError(f"timing_only needs a finite beta > 0, got {self.beta}")
 
     def primitive(self, u: Tensor, threshold: Tensor | float) -> Tensor:
         return self.beta * torch.log(torch.clamp(u, min=threshold) / threshold)

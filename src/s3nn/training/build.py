@@ -14,7 +14,7 @@ from s3nn.gates import gated, ungated_name
 from s3nn.models import Parts
 from s3nn.neurons import TimedNeuron, make_neuron
 from s3nn.registry import ENCODERS, MODELS
-from s3nn.synapses import SynapticConv2d, SynapticLinear
+from s3nn.synapses import Synapse, SynapticConv2d, SynapticLinear
 
 
 def build_model(
@@ -71,8 +71,9 @@ def virtual(chip: Chip) -> VirtualChip:
 def start_at(network: nn.Module, teacher: nn.Module) -> None:
     """Give ``network`` the teacher's values wherever both have a tensor of that name and shape.
 
-    Synapses that hold more than a weight (a scale) prepare for the new one.  A teacher that shares
-    no weight is a ``UsageError``.
+    Synapses that hold more than a weight (a scale) prepare for the new one, unless they took that
+    over too, from one of the same kind and bits.  A teacher that shares no weight is a
+    ``UsageError``.
     """
     theirs = {ungated_name(k): v for k, v in teacher.state_dict().items()}
     shared = {
@@ -86,6 +87,14 @@ def start_at(network: nn.Module, teacher: nn.Module) -> None:
             f"({type(network).__name__}): start=True needs the same architecture and width"
         )
     network.load_state_dict(shared, strict=False)
-    for layer in network.modules():
+    as_trained = {ungated_name(name): module for name, module in teacher.named_modules()}
+    for name, layer in network.named_modules():
         if isinstance(layer, (SynapticConv2d, SynapticLinear)):
-            layer.synapse.attach(layer.weight)
+            taken = as_trained.get(ungated_name(f"{name}.synapse"))
+            if not _alike(taken, layer.synapse):
+                layer.synapse.attach(layer.weight)
+
+
+def _alike(taken: nn.Module | None, synapse: Synapse) -> bool:
+    """Whether two synapses make the same of the same tensors."""
+    return type(taken) is type(synapse) and getattr(taken, "bits", None) == synapse.bits

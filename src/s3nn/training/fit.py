@@ -321,11 +321,6 @@ def _can_run(run: Run) -> None:
         raise UsageError("--fit.step compiled needs a C++ compiler, g++ or clang++: use lean")
     if run.fit.step == "events":
         find_compiler()
-        if run.fit.accelerator != "cpu" and torch.cuda.is_available():
-            raise UsageError(
-                "--fit.step events is for a CPU and this machine has a GPU: use compiled, or pass "
-                "--fit.accelerator cpu"
-            )
     if run.fit.step == "compiled" and run.optim.sharpen != 1:
         raise UsageError("--optim.sharpen would compile the step anew each epoch: use step lean")
     if run.optim.label_smoothing and not make_loss(run.optim.loss).smooths:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import lightning as L
@@ -81,7 +83,7 @@ class Learner(L.LightningModule):
         if self.run.data.mixup:
             x, partner, share = mixup(x, self.run.data.mixup)
             parts = [(share, y), (1 - share, y[partner])]
-        with self.masks.watched() as passed:
+        with self.masks.watched() as passed, _batch_norms_fed(x):
             loss = self._restrained(x, parts)
         loss = loss + passed.loss()
         if not bool(torch.isfinite(loss)):
@@ -118,6 +120,8 @@ class Learner(L.LightningModule):
         loss = torch.stack(
             [share * self.loss(steps, logits, y, smoothing) for share, y in labels]
         ).sum()
+        if self.loss.sums:  # a batch in parts, on one process or several, is a mean over them
+            loss = loss * (self.trainer.accumulate_grad_batches * self.trainer.world_size)
         (teacher,) = self._teacher
         if teacher is not None and how.share > 0:
             with torch.no_grad():
@@ -205,6 +209,20 @@ class Learner(L.LightningModule):
         }
 
 
+@contextmanager
+def _batch_norms_fed(x: Tensor) -> Iterator[None]:
+    """torch's word for a batch-norm that has one value a channel, as a user can act on it."""
+    try:
+        yield
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        raise TrainingError(
+            f"a batch-norm cannot learn from {len(x)} image at a time, which is one value a "
+            "channel: take a larger --data.batch, or a smaller --fit.accumulate"
+        ) from error
+
+
 def _plain(name: str) -> str:
     """A parameter's name without what sharding puts into it."""
     return name.replace("_fsdp_wrapped_module.", "")
@@ -218,14 +236,25 @@ def make_schedule(
     constant     a linear rise over the warm-up share, then optim.lr
     cosine       the rise, then a half cosine to zero
     exponential  the rise, then a factor of optim.decay an epoch
-    one_cycle    torch's OneCycleLR: a cosine rise from lr/25, then a cosine fall, momentum against
+    one_cycle    torch's OneCycleLR: a cosine rise from lr/25, then a cosine fall; momentum (of
+                 adamw its first beta) against it, around optim.momentum by half of what it is
+                 short of 1: 0.95 to 0.85 and back for 0.9
     """
     schedulers = torch.optim.lr_scheduler
     rise = int(optim.warmup * steps)
     if optim.schedule == "one_cycle":
         # The rise must end after the first step: of a run of one step too, hence 1.5.
         share = min(max(optim.warmup, 1 / max(steps, 1.5)), 0.99)
-        return schedulers.OneCycleLR(optimizer, optim.lr, total_steps=steps + 1, pct_start=share)
+        room = (1 - optim.momentum) / 2
+        return schedulers.OneCycleLR(
+            optimizer,
+            optim.lr,
+            total_steps=steps + 1,
+            pct_start=share,
+            cycle_momentum=optim.momentum > 0,
+            base_momentum=max(0.0, round(optim.momentum - room, 9)),
+            max_momentum=round(optim.momentum + room, 9),
+        )
     rest: torch.optim.lr_scheduler.LRScheduler
     if optim.schedule == "cosine":
         rest = schedulers.CosineAnnealingLR(optimizer, T_max=max(1, steps - rise))

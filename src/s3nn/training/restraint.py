@@ -101,7 +101,7 @@ def _can_see(penalty: Penalty, run: Run) -> None:
     if penalty.of_potentials and (run.fit.step != "plain" or run.fit.window is not None):
         raise UnsupportedError(
             f"the {run.penalty.name} penalty, which reads membrane potentials",
-            "--fit.step lean and compiled, --fit.window",
+            "--fit.step lean, compiled and events, --fit.window",
             "take --fit.step plain and no window, or --penalty.name synaptic",
         )
 

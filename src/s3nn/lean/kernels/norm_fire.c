@@ -100,13 +100,15 @@ static void fire(const Job *j, int64_t from, int64_t to) {
     }
 }
 
-/* kept[c], number[c] = the larger of what they are and x[c], the window's `number`-th. */
+/* kept[c], number[c] = the larger of what they are and x[c], the window's `number`-th; where a
+ * scale of 0 makes all potentials the same, the first stays. */
 INLINE void take_larger(int32_t channels, const float *restrict scale, const float *restrict x,
                         float *restrict kept, float *restrict numbers, float number) {
     for (int32_t c = 0; c < channels; c++) {
         const float here = scale[c] > 0.0f ? x[c] : -x[c];
-        numbers[c] = here > kept[c] ? number : numbers[c];
-        kept[c] = here > kept[c] ? here : kept[c];
+        const int larger = (here > kept[c]) & (scale[c] != 0.0f);
+        numbers[c] = larger ? number : numbers[c];
+        kept[c] = larger ? here : kept[c];
     }
 }
 
