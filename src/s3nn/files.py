@@ -30,6 +30,16 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
         raise
 
 
+def beside(path: Path, suffix: str) -> Path:
+    """The path of the same name with a suffix, for ``.`` and ``..`` too.
+
+    >>> beside(Path("runs/a"), "-teacher").as_posix()
+    'runs/a-teacher'
+    """
+    named = path if path.name not in ("", "..") else path.resolve()
+    return named.with_name(named.name + suffix)
+
+
 def write_bytes(path: Path, content: bytes) -> Path:
     """Write a whole file or nothing."""
     with replacing(path) as file:

@@ -62,6 +62,14 @@ def broken(run: Path, tmp_path: Path) -> Path:
         (["compare", "digits_cnn", "--rows", "lif"], "write lif-t4"),
         (["compare", "digits_cnn", "--rows", "relu", "relu"], "a row is named twice"),
         (["compare", "digits_cnn", "--seeds", "0"], "at least one seed"),
+        (["compare", "digits_cnn", "--jobs", "0"], "1 network at a time or more, got jobs=0"),
+        (["compare", "digits_cnn", "--rows", "s3nn-int99"], "2 to 16 bits, got 99"),
+        (["train", "digits_cnn", "--seed", "9" * 20], "seed must be at most 4294967295"),
+        (["train", "digits_cnn", "--fit.threads", "100000"], "fit.threads must be at most 1024"),
+        (["train", "digits_cnn", "--optim.momentum", "1"], "optim.momentum"),
+        (["train", "digits_cnn", "--data.validation", "inf"], "validation=inf is no number"),
+        (["train", "digits_cnn", "--data.validation", "2.5"], "validation=2.5 is no number"),
+        (["train", "digits_cnn", "--model.neuron", "fire(learn=false)"], "takes bool"),
         (["eval", "nowhere"], "nowhere is no run folder"),
         (["energy", "nowhere"], "nowhere"),
         (["lint", "nowhere"], "nowhere"),
@@ -100,6 +108,67 @@ def test_another_run_in_the_folder(run: Path, capsys: pytest.CaptureFixture[str]
     assert train(run, "--optim.lr", "0.5") == 2
     assert "holds another run (optim.lr: 0.05 -> 0.5)" in capsys.readouterr().err
     assert sorted((p.name, p.stat().st_mtime_ns) for p in run.iterdir()) == before
+
+
+def test_a_mistake_that_was_mended_takes_the_same_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    assert train(folder, "--optim.lr", "1e30") == 1
+    assert train(folder, "--data.batch", "100000") == 2
+    assert not folder.exists()
+    assert train(folder) == 0
+
+
+def test_a_page_that_is_missing_is_made_again(broken: Path) -> None:
+    (broken / "report.html").unlink()
+    assert train(broken) == 0
+    assert (broken / "report.html").is_file()
+
+
+def test_this_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert train(Path()) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["here"]
+
+
+def test_a_file_is_no_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "cat.png").write_bytes(b"a cat")
+    out = str(tmp_path / "cat.png")
+    assert train(tmp_path / "cat.png") == 2
+    assert main(["compare", "digits_mlp", *TINY, "--out", out]) == 2
+    assert capsys.readouterr().err.count("is a file and no folder: choose another --out") == 2
+    assert (tmp_path / "cat.png").read_bytes() == b"a cat"
+
+
+@pytest.mark.parametrize("content", ["run", "page", "result"])
+def test_a_comparison_replaces_nothing_else(
+    content: str, broken: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if content != "run":
+        (broken / "run.json").unlink()
+    if content == "page":
+        (broken / "result.json").unlink()
+    if content == "result":
+        (broken / "result.json").write_text('{"a": 1}')
+    before = {path.name: path.read_bytes() for path in broken.iterdir()}
+    assert main(["compare", "digits_mlp", *TINY, "--out", str(broken)]) == 2
+    err = capsys.readouterr().err
+    assert "choose another --out" in err
+    assert err.count("\n") == 1
+    assert {path.name: path.read_bytes() for path in broken.iterdir()} == before
+
+
+def test_any_name_of_a_folder(broken: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (broken.parent / "runs[").mkdir()
+    odd = broken.rename(broken.parent / "runs[" / "b]")
+    for command in ("energy", "lint", "compile"):
+        assert main([command, str(odd)]) == 0
+    assert "runs[/b]" in capsys.readouterr().out
+
+
+def test_no_class_at_all(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["predict", str(run), "cat.png", "--top", "0"]) == 2
+    assert "--top is how many classes are shown, 1 or more, got 0" in capsys.readouterr().err
 
 
 def test_the_same_run_again_only_shows_it(run: Path) -> None:

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from filelock import FileLock, Timeout
 from safetensors.numpy import load_file
 
 ENV = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -50,8 +51,7 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path) -> None:
     assert failed.returncode == 1, failed.stderr
     assert "File too large" in failed.stderr
     assert "Traceback" not in failed.stderr
-    assert sorted(p.name for p in out.iterdir()) in (["run.json"], ["metrics.jsonl", "run.json"])
-    json.loads((out / "run.json").read_text())
+    assert not out.exists()
     assert call(*command).returncode == 0
     assert (out / "report.html").is_file()
 
@@ -122,6 +122,34 @@ def test_an_interrupt_is_no_traceback(tmp_path: Path) -> None:
     assert p.returncode == 130
     assert "interrupted; the same command goes on" in err
     assert "Traceback" not in err
+
+
+def test_a_killed_comparison_takes_its_trainings_with_it(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    words = ["compare", "digits_mlp", "--model.width", "0.1", "--fit.threads", "1"]
+    words = [*S3NN, *words, "--rows", "s3nn", "--seeds", "1", "--out", str(out)]
+    log = out / "s3nn" / "seed0" / "metrics.jsonl"
+    with subprocess.Popen(
+        [*words, "--fit.epochs", "4000"], env=ENV, stderr=subprocess.DEVNULL
+    ) as p:
+        wait_for_epochs(log, 2, p)
+        p.kill()
+    deadline = time.monotonic() + 60
+    while (out / "s3nn" / "seed0" / ".lock").exists() and not _free(log.parent):
+        assert time.monotonic() < deadline, "it trains on"
+        time.sleep(0.05)
+    epochs = log.read_text().count("\n")
+    time.sleep(0.5)
+    assert log.read_text().count("\n") == epochs < 4000
+
+
+def _free(folder: Path) -> bool:
+    """Whether no process trains in ``folder``."""
+    try:
+        with FileLock(folder / ".lock", timeout=0):
+            return True
+    except Timeout:
+        return False
 
 
 def wait_for_epochs(log: Path, epochs: int, process: subprocess.Popen[str]) -> None:

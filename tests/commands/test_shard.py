@@ -48,6 +48,8 @@ def test_written_and_checked(
         ([], "needs a folder of images and one to write"),
         (["images"], "needs a folder of images and one to write"),
         (["images", "images"], "is there already and is left alone"),
+        (["images", "images/out"], "images/out lies inside of images"),
+        (["images", "out", "--validation", "inf"], "validation=inf is no number of images"),
         (["nowhere", "out"], "there is no folder 'nowhere'"),
         (["images/a", "out"], "has 0 class folder"),
         (["images", "out", "--side", "0"], "side=0"),

@@ -121,6 +121,14 @@ def test_the_interval_comes_from_the_comparison_that_the_run_is_of(
         pack(run, tmp_path / "out2", comparison=tmp_path / "other")
 
 
+def test_a_result_of_other_weights_is_not_packed(run: Path, tmp_path: Path) -> None:
+    other = Path(shutil.copytree(run, tmp_path / "run"))
+    result = read_result(other)
+    write_result(other, replace(result, rows=(replace(result.rows[0], name="relu"),)))
+    with pytest.raises(UsageError, match=r"is of relu and its weights are of s3nn: train the run"):
+        pack(other, tmp_path / "out")
+
+
 def test_places_on_this_machine_do_not_travel(run: Path, tmp_path: Path) -> None:
     from s3nn.packs.write import _paths, _travelling
     from s3nn.training.folder import describe

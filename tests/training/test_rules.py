@@ -17,8 +17,8 @@ from s3nn.errors import UsageError
 from s3nn.losses.cross_entropy import CrossEntropy
 from s3nn.recipes import find_recipe
 from s3nn.rules import Stdp
-from s3nn.training.callbacks import LAST
 from s3nn.training.fit import fit, untrained
+from s3nn.training.folder import LAST
 from s3nn.training.ruling import intensities, rule_of
 
 DIGITS = load("digits")

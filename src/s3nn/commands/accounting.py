@@ -47,6 +47,7 @@ def energy(words: list[str]) -> None:
     flags = parse(EnergyFlags, "energy", words)
     from rich import box
     from rich.table import Table
+    from rich.text import Text
 
     from s3nn.energy import PRICE_LISTS, price, rivals
     from s3nn.experiment.train import read_counts
@@ -85,7 +86,8 @@ def energy(words: list[str]) -> None:
     if counts.uncounted:
         console.print(f"not counted, since not known: {', '.join(counts.uncounted)}")
     for key, prices in PRICE_LISTS.items():
-        console.print(f"[bold]{key}[/]: {prices.summary} [dim]({prices.source})[/]")
+        source = (f"({prices.source})", "dim")
+        console.print(Text.assemble((key, "bold"), f": {prices.summary} ", source))
     for rival in rivals(counts, relu) if counts.firing_rate is not None else ():
         console.print(f"rival: {rival.name}")
         for key, energy_pj in rival.energy_pj.items():

@@ -10,6 +10,7 @@ import tyro
 
 from s3nn.commands.flags import parse
 from s3nn.commands.terminal import make_console
+from s3nn.files import beside
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -46,7 +47,7 @@ def convert_run(words: list[str]) -> None:
     from s3nn.report import console_table
 
     settings = Settings(flags.steps, flags.precharge, flags.delay, flags.percentile, flags.images)
-    folder = flags.out or flags.run.with_name(f"{flags.run.name}-iaf-t{flags.steps}")
+    folder = flags.out or beside(flags.run, f"-iaf-t{flags.steps}")
     console = make_console()
     with console.status("converting and running"):
         found = convert(flags.run, settings, folder)

@@ -55,9 +55,9 @@ def shard(words: list[str]) -> None:
         return
     if flags.folder is None or flags.out is None:
         raise UsageError("s3nn shard needs a folder of images and one to write: shard FOLDER OUT")
+    from s3nn.data import count_or_share
     from s3nn.data.sharding import write_shards
 
-    wanted = flags.validation
     try:
         with _progress("written") as tick:
             index = write_shards(
@@ -65,7 +65,7 @@ def shard(words: list[str]) -> None:
                 flags.out,
                 side=flags.side,
                 per_shard=flags.per_shard,
-                validation=int(wanted) if wanted is not None and wanted >= 1 else wanted,
+                validation=count_or_share(flags.validation),
                 seed=flags.seed,
                 workers=flags.workers,
                 licence=flags.licence,

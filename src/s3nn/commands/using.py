@@ -80,6 +80,8 @@ def predict(words: list[str]) -> None:
     flags = parse(PredictFlags, "predict", words)
     if not flags.images:
         raise UsageError("s3nn predict needs at least one image file after the run folder")
+    if flags.top < 1:
+        raise UsageError(f"--top is how many classes are shown, 1 or more, got {flags.top}")
     import torch
 
     from s3nn.data.images import read_image

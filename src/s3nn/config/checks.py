@@ -29,10 +29,12 @@ _BELOW_1 = math.nextafter(1.0, 0.0)
 _RANGES: dict[str, tuple[float | None, float | None]] = {
     **dict.fromkeys(("data.batch", "data.crop", "data.frames", "data.labels"), (1, None)),
     **dict.fromkeys(("data.frames_clip", "model.steps", "fit.epochs"), (1, None)),
-    **dict.fromkeys(("fit.patience", "fit.threads", "fit.accumulate", "fit.window"), (1, None)),
+    **dict.fromkeys(("fit.patience", "fit.accumulate", "fit.window"), (1, None)),
+    "fit.threads": (1, 1024),
     "teacher.epochs": (1, None),
     **dict.fromkeys(("data.shift", "data.cutout", "data.mixup", "data.workers"), (0, None)),
-    **dict.fromkeys(("seed", "optim.weight_decay"), (0, None)),
+    "seed": (0, 2**32 - 1),
+    "optim.weight_decay": (0, None),
     **dict.fromkeys(
         ("model.width", "optim.lr", "optim.clip", "optim.bound", "optim.sharpen"), (None, None)
     ),

@@ -10,7 +10,7 @@ from s3nn.data._event_frames import Framing
 from s3nn.data._measure import checksum, mean_and_std
 from s3nn.data._on_disk import Stream
 from s3nn.data._recorded import Recorded
-from s3nn.data._splits import few_labels, hold_out
+from s3nn.data._splits import count_or_share, few_labels, hold_out
 from s3nn.data.base import DataSet, DataSpec, Measured, Places, Source, Split
 from s3nn.data.batches import Batches, normalise
 from s3nn.data.images import check_images, read_image
@@ -25,6 +25,7 @@ __all__ = [
     "Split",
     "Stream",
     "check_images",
+    "count_or_share",
     "few_labels",
     "load",
     "normalise",

@@ -88,6 +88,21 @@ def few_labels(data: DataSet, labels: int, seed: int) -> DataSet:
     return replace(data, spec=replace(spec, sizes=sizes), train=whole[kept])
 
 
+def count_or_share(number: float | None) -> int | float | None:
+    """What a flag's number asks to hold out: from 1 on a count, below a share.
+
+    >>> count_or_share(5000.0), count_or_share(0.1), count_or_share(None)
+    (5000, 0.1, None)
+    """
+    if number is None or number < 1:
+        return number
+    if not float(number).is_integer():
+        raise UsageError(
+            f"validation={number} is no number of images: write a whole number, or a share below 1"
+        )
+    return int(number)
+
+
 def _count(validation: int | float, whole: int) -> int:
     """How many of ``whole`` images are meant: a count as it is, a share of them rounded."""
     if isinstance(validation, float):

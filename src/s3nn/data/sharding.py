@@ -105,6 +105,11 @@ def write_shards(
         )
     if out.exists() or out.is_symlink():
         raise UsageError(f"{out} is there already and is left alone: name a folder that is not")
+    if out.resolve().is_relative_to(folder.resolve()):
+        raise UsageError(
+            f"{out} lies inside of {folder}, where it would pass for a class of images: name a "
+            "folder outside of it"
+        )
     source = ImageFiles(folder, licence)
     parts = _parts(source, validation, seed)
     out.parent.mkdir(parents=True, exist_ok=True)

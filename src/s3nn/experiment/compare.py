@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -22,11 +24,14 @@ from s3nn.experiment.combine import combine
 from s3nn.experiment.measure import rival_of
 from s3nn.experiment.teaching import teacher_run
 from s3nn.experiment.train import DETAILS, command_line, read_counts, train, write_arrays
+from s3nn.neurons import make_neuron
 from s3nn.own import add_models, added_files
+from s3nn.registry import SYNAPSES
 from s3nn.report import read_result, write_report, write_result
 from s3nn.report.schema import Failure, Result, Row
+from s3nn.report.write import PAGES
 from s3nn.rows import DEFAULT_ROWS, row_of, with_row
-from s3nn.training.folder import describe
+from s3nn.training.folder import RESULT, RUN, describe
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,10 @@ def compare(
     """
     folder = Path(out) if out is not None else default_folder(run)
     numbers = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
+    if jobs < 1:
+        raise UsageError(f"a comparison trains 1 network at a time or more, got jobs={jobs}")
     cells = plan(run, rows, numbers, folder)
+    _claim(folder, run)
     lessons = teachers(cells)
     failures = _train_all(lessons, jobs, progress) if lessons else []
     untaught = {failure.seed for failure in failures}
@@ -82,6 +90,24 @@ def compare(
     return read_result(folder)
 
 
+def _claim(folder: Path, run: Run) -> None:
+    """Leave a folder alone that holds something else than a comparison of this recipe."""
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder} is a file and no folder: choose another --out")
+    if (folder / RUN).exists():
+        raise UsageError(f"{folder} holds a run, and no comparison: choose another --out")
+    if (folder / RESULT).exists():
+        try:
+            recipe = read_result(folder).recipe
+        except S3nnError as error:
+            raise UsageError(f"{error}; choose another --out") from None
+        if recipe != run.recipe:
+            raise UsageError(f"{folder} holds a comparison of {recipe}: choose another --out")
+    else:
+        for page in (page for page in PAGES if (folder / page).exists()):
+            raise UsageError(f"{folder} has a {page} of something else: choose another --out")
+
+
 def default_folder(run: Run) -> Path:
     return Path("runs") / f"compare-{run.recipe or run.model.name}"
 
@@ -94,6 +120,9 @@ def plan(run: Run, rows: Sequence[str], seeds: Sequence[int], folder: Path) -> l
         if len(set(values)) != len(values):
             raise UsageError(f"a {what} is named twice: {', '.join(map(str, values))}")
     runs = {row: with_row(run, row) for row in rows}
+    for row in runs.values():  # or the options of a part are read only in its process
+        make_neuron(row.model.neuron, channels=1)
+        SYNAPSES.build(row.model.synapse)
     return [
         Cell(
             row,
@@ -171,7 +200,7 @@ def _train_all(cells: Sequence[Cell], jobs: int, progress: bool) -> list[Failure
     say = _announcer(len(cells)) if progress else (lambda text: None)
     try:
         while waiting or running:
-            while waiting and len(running) < max(1, jobs):
+            while waiting and len(running) < jobs:
                 cell = waiting.pop(0)
                 say(f"{cell.row}, seed {cell.seed}")
                 ours, theirs = context.Pipe(duplex=False)
@@ -210,11 +239,20 @@ def _outcome(connection: Connection, process: ForkServerProcess) -> str | None:
     return error if error is None or process.exitcode == 0 else f"{error} ({process.exitcode})"
 
 
+def _follow_parent() -> None:
+    """End this process with the one that started it, however that ended."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
 def _train_cell(cell: Cell, connection: Connection, progress: bool, own: Sequence[str]) -> None:
     """In the cell's process: train, then send the error, or None.
 
     ``own`` are the files of the user's own models that were added before.
     """
+    threading.Thread(target=_follow_parent, daemon=True).start()
     try:
         for file in own:
             add_models(file)

@@ -24,10 +24,10 @@ from s3nn.experiment.judging import psnr_db
 from s3nn.experiment.measure import measure
 from s3nn.experiment.train import result_of, write_finished
 from s3nn.experiment.trained import Trained, open_run
-from s3nn.files import write_text
+from s3nn.files import beside, write_text
 from s3nn.neurons import Neuron
 from s3nn.registry import Spec
-from s3nn.report import read_result
+from s3nn.report import complete_report, read_result
 from s3nn.report.schema import Result
 from s3nn.rows import row_of
 from s3nn.tasks import Pictures, Posed, Task
@@ -77,7 +77,7 @@ def convert_run(parent: Path, settings: Settings, out: Path | None = None) -> Co
     training.  The folder (default ``PARENT-iaf-tT``) is one that ``open_run`` takes; a folder that
     holds this very conversion is read back, any other is an error.
     """
-    folder = out or parent.with_name(f"{parent.name}-iaf-t{settings.steps}")
+    folder = out or beside(parent, f"-iaf-t{settings.steps}")
     trained = open_run(parent)
     there = _read_back(folder, parent, settings)
     if there is not None:
@@ -194,5 +194,6 @@ def _read_back(folder: Path, parent: Path, settings: Settings) -> Converted | No
         )
     if not (folder / files.RESULT).is_file():
         return None
+    complete_report(folder)
     lists = {key: tuple(tree[key]) for key in ("scores", "delayed", "spikes")}
     return Converted(read_result(folder), tree["after"], tree["parent"], **lists)

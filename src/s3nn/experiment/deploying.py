@@ -10,6 +10,7 @@ from s3nn.config import Chip, Run, Teacher
 from s3nn.errors import UsageError
 from s3nn.experiment.train import train
 from s3nn.experiment.trained import open_run
+from s3nn.files import beside
 from s3nn.training.folder import describe
 
 
@@ -72,7 +73,7 @@ def deploy(
         here = replace(like, seed=seed)
         found = OnChip(seed, accuracy(folder, here))
         if epochs:
-            place = out.with_name(f"{out.name}-chip{seed}")
+            place = beside(out, f"-chip{seed}")
             train(in_the_loop(folder, here, epochs, lr), place, progress=progress)
             other = chips[(number + 1) % len(chips)] if len(chips) > 1 else seed + 1
             found = replace(

@@ -22,8 +22,8 @@ from s3nn.experiment.latency import TIMED, calibrated, latency_us
 from s3nn.experiment.measure import Measured, measure, price_lists
 from s3nn.experiment.teaching import open_start, open_teacher, teacher_run
 from s3nn.experiment.trained import load_data
-from s3nn.files import replacing, write_text
-from s3nn.report import read_result, write_report, write_result
+from s3nn.files import beside, replacing, write_text
+from s3nn.report import complete_report, read_result, write_report, write_result
 from s3nn.report.schema import Data, Result
 from s3nn.rows import row_of
 from s3nn.training.build import start_at
@@ -56,8 +56,9 @@ def train(
     run.check()
     folder = Path(out) if out is not None else default_folder(run)
     if claim(folder, run) and (folder / RESULT).is_file():
+        complete_report(folder)
         return read_result(folder)
-    lessons = Path(teacher) if teacher is not None else folder.with_name(f"{folder.name}-teacher")
+    lessons = Path(teacher) if teacher is not None else beside(folder, "-teacher")
     taught_by = teacher_run(run)
     if taught_by is not None:
         train(taught_by, lessons, progress=progress)
@@ -91,7 +92,7 @@ def _timing(run: Run, data: DataSet, start: nn.Module | None, folder: Path) -> S
     network = untrained(run, data)
     if start is not None:
         start_at(network, start)
-    path = folder.with_name(f"{folder.name}-latency.json")
+    path = beside(folder, "-latency.json")
     return calibrated(run, network, data, path).spending(network)
 
 
@@ -132,7 +133,7 @@ def result_of(run: Run, data: DataSet, measured: Measured) -> Result:
 
 
 def write_finished(folder: Path, result: Result, measured: Measured) -> None:
-    """result.json goes last: a folder that has it has everything."""
+    """result.json goes last: a folder that has it has everything but its pages, made from it."""
     write_text(folder / COUNTS, json.dumps(measured.counts.to_json(), indent=1) + "\n")
     write_arrays(folder / DETAILS, measured.arrays)
     write_result(folder, result)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from s3nn.config import Chip, Run
-from s3nn.data import Batches, DataSet, Split, few_labels, load
+from s3nn.data import Batches, DataSet, Split, count_or_share, few_labels, load
 from s3nn.data.base import Shape
 from s3nn.data.batches import normalise
 from s3nn.errors import RunFolderError, UnsupportedError, UsageError
@@ -98,12 +98,11 @@ class Trained:
 
 def load_data(run: Run) -> DataSet:
     """The data set of a run, split as the run says, with as many labels as it says."""
-    asked, wanted = run.data, run.data.validation
-    share = int(wanted) if wanted is not None and wanted >= 1 else wanted
+    asked = run.data
     data = load(
         asked.name,
         folder=asked.folder,
-        validation=share,
+        validation=count_or_share(asked.validation),
         crop=asked.crop,
         frames=asked.frames,
         frames_by=asked.frames_by,

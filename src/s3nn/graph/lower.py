@@ -287,7 +287,8 @@ def _norm(site: Site, norm: nn.BatchNorm1d | nn.BatchNorm2d) -> Affine:
 
 def _moved(node: fx.Node, site: Site, module: nn.Module | None) -> list[tuple[str, Node]]:
     """What only moves values: found out by moving their positions."""
-    given, before = node.meta.get("tensor_meta"), sides_read(node)
+    given: Any = node.meta.get("tensor_meta")
+    before = sides_read(node)
     if not hasattr(given, "shape") or not given.dtype.is_floating_point:
         raise UnsupportedError(
             f"lowering {called(node)} to several tensors or whole numbers",

@@ -22,6 +22,7 @@ from s3nn.packs.golden import MOST_IMAGES, golden
 from s3nn.packs.manifest import MANIFEST, Manifest
 from s3nn.packs.members import members
 from s3nn.report.schema import Result, read_result
+from s3nn.rows import row_of
 from s3nn.training.folder import (
     CONVERSION,
     IMPORTED,
@@ -91,6 +92,11 @@ def _contents(
     result, counts = read_result(folder), read_counts(folder)
     if len(result.rows) != 1:
         raise RunFolderError(f"{folder} is a comparison: pack one run of it, {folder}/ROW/seed0")
+    if result.rows[0].name != row_of(trained.run):
+        raise RunFolderError(
+            f"{folder}/{RESULT} is of {result.rows[0].name} and its weights are of "
+            f"{row_of(trained.run)}: train the run again"
+        )
     study = _study(folder, result, comparison)
     shown = trained.data().test.images[:images]
     private = _paths(trained.run)

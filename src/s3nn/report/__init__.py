@@ -19,11 +19,12 @@ if TYPE_CHECKING:
     from s3nn.report.merging import merge
     from s3nn.report.schema import Result, Row, read_result, write_result
     from s3nn.report.text import markdown
-    from s3nn.report.write import write_merged_report, write_report
+    from s3nn.report.write import complete_report, write_merged_report, write_report
 
 __all__ = [
     "Result",
     "Row",
+    "complete_report",
     "console_table",
     "markdown",
     "measure",
@@ -38,6 +39,7 @@ __all__ = [
 _HOME = {
     "Result": "schema",
     "Row": "schema",
+    "complete_report": "write",
     "console_table": "console",
     "markdown": "text",
     "measure": "interval",

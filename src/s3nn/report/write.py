@@ -12,6 +12,8 @@ from s3nn.report.merging import merge, new_names
 from s3nn.report.schema import Result, read_result
 from s3nn.report.text import markdown
 
+PAGES = ("report.md", "report.html")
+
 
 def write_report(folder: Path) -> list[Path]:
     """Write report.md and report.html into ``folder``, from its result.json and details.npz.
@@ -37,5 +39,11 @@ def write_merged_report(
 
 
 def _write(folder: Path, result: Result, details: Details) -> list[Path]:
-    texts = {"report.md": markdown(result), "report.html": page(result, details)}
-    return write_texts(folder, texts)
+    texts = (markdown(result), page(result, details))
+    return write_texts(folder, dict(zip(PAGES, texts, strict=True)))
+
+
+def complete_report(folder: Path) -> None:
+    """``write_report`` where a page is missing: what wrote result.json was killed behind it."""
+    if not all((folder / page).is_file() for page in PAGES):
+        write_report(folder)

@@ -18,8 +18,8 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from s3nn.errors import RunFolderError
 from s3nn.files import write_bytes, write_text
 from s3nn.surrogates import Surrogate
+from s3nn.training.folder import BEST, LAST
 
-LAST, BEST = "last.ckpt", "best.ckpt"
 SCORE = "validation_score"
 LOGGED = (
     *("train_loss", "validation_loss", "validation_accuracy", "validation_psnr_db"),

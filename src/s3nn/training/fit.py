@@ -38,8 +38,6 @@ from s3nn.training import folder as files
 from s3nn.training.asked import task_of
 from s3nn.training.build import build_model, start_at
 from s3nn.training.callbacks import (
-    BEST,
-    LAST,
     SCORE,
     History,
     Sharpen,
@@ -107,7 +105,7 @@ def fit(
         files.write_run(folder, run, data_description(data), versions())
     if progress and processes.rank == 0:
         _say_if_vacuous(run, network)
-    with files.alone(folder):
+    with files.alone(folder), files.withdrawn_where_nothing_is(folder):
         with _quiet_lightning():
             if start is not None:
                 start_at(network, start)
@@ -122,7 +120,7 @@ def fit(
 
 def _keep_best(folder: Path, network: nn.Module, processes: Processes) -> None:
     """The weights of the best epoch into ``network`` and its file, in place of the checkpoints."""
-    best = torch.load(folder / BEST, map_location="cpu", weights_only=True)["state_dict"]
+    best = torch.load(folder / files.BEST, map_location="cpu", weights_only=True)["state_dict"]
     prefix = "network."
     network.cpu().load_state_dict(
         {k.removeprefix(prefix): v for k, v in best.items() if k.startswith(prefix)}
@@ -131,7 +129,7 @@ def _keep_best(folder: Path, network: nn.Module, processes: Processes) -> None:
         torch.distributed.barrier()
     if processes.rank == 0:
         files.write_weights(folder, network)
-        for checkpoint in (BEST, LAST):
+        for checkpoint in (files.BEST, files.LAST):
             (folder / checkpoint).unlink()
 
 
@@ -222,7 +220,7 @@ def _train(
         use_distributed_sampler=False,
         default_root_dir=folder,
     )
-    last = folder / LAST
+    last = folder / files.LAST
     if not last.is_file():
         rule.pretrain(network, intensities(run, data), run.seed)
     held = restraint.attached() if restraint else nullcontext()

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
 from math import prod
 from pathlib import Path
@@ -33,7 +33,7 @@ from s3nn.training.weights import load_weights
 RUN, WEIGHTS, RESULT, METRICS = "run.json", "model.safetensors", "result.json", "metrics.jsonl"
 CONVERSION = "conversion.json"
 IMPORTED = "network.nir"
-LOCK = ".lock"
+LAST, BEST, LOCK = "last.ckpt", "best.ckpt", ".lock"
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,8 @@ def claim(folder: Path, run: Run) -> bool:
     """
     if Processes.here().rank > 0:
         return (folder / RUN).is_file()
+    if folder.exists() and not folder.is_dir():
+        raise RunFolderError(f"{folder} is a file and no folder: choose another --out")
     if not folder.exists() or not any(folder.iterdir()):
         return False
     if not (folder / RUN).is_file():
@@ -95,6 +97,21 @@ def claim(folder: Path, run: Run) -> bool:
             f"{folder} holds another run ({changes}): choose another --out, or delete the folder"
         )
     return True
+
+
+@contextmanager
+def withdrawn_where_nothing_is(folder: Path) -> Iterator[None]:
+    """Undo what began a run if it ends by an error before there is anything to go on from.
+
+    The same folder may then take a run whose mistake was mended.
+    """
+    try:
+        yield
+    except BaseException:
+        if Processes.here().rank == 0 and not any((folder / n).exists() for n in (LAST, WEIGHTS)):
+            for name in (RUN, METRICS):
+                (folder / name).unlink(missing_ok=True)
+        raise
 
 
 @contextmanager
@@ -113,6 +130,8 @@ def alone(folder: Path) -> Iterator[None]:
                 yield
             finally:
                 (folder / LOCK).unlink(missing_ok=True)
+                with suppress(OSError):  # it goes if nothing came of it
+                    folder.rmdir()
     except Timeout:
         raise RunFolderError(
             f"{folder} is being trained by another process: wait for it, or choose another --out"
