@@ -103,9 +103,8 @@ def _claim(folder: Path, run: Run) -> None:
             raise UsageError(f"{error}; choose another --out") from None
         if recipe != run.recipe:
             raise UsageError(f"{folder} holds a comparison of {recipe}: choose another --out")
-    else:
-        for page in (page for page in PAGES if (folder / page).exists()):
-            raise UsageError(f"{folder} has a {page} of something else: choose another --out")
+    elif pages := [page for page in PAGES if (folder / page).exists()]:
+        raise UsageError(f"{folder} has a {pages[0]} of something else: choose another --out")
 
 
 def default_folder(run: Run) -> Path:

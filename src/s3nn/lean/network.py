@@ -142,10 +142,9 @@ def _readers(network: nn.Module, found: Traced, events: bool) -> _Forwards:
             spikes = site.reads is Edge.SPIKE and not dropped & {*found.sources[node]}
             reads[site.module] = reads.get(site.module, True) and spikes
     for layer in (network.get_submodule(name) for name, spikes in reads.items() if spikes):
-        if _given(layer):
-            continue
-        follows = events and can_follow(layer)
-        yield layer, (_Following if follows else _Packing)(layer).forward
+        if not _given(layer):
+            follows = events and can_follow(layer)
+            yield layer, (_Following if follows else _Packing)(layer).forward
 
 
 def _given(*modules: nn.Module | None) -> bool:
@@ -158,9 +157,11 @@ def _dropped(network: nn.Module, found: Traced) -> set[fx.Node]:
     dropped: set[fx.Node] = set()
     for node, site in found.sites.items():
         module = network.get_submodule(site.module) if site.module else None
-        drops = isinstance(module, _DropoutNd) or called(node).startswith("dropout")
-        passes = site.operation != "neuron" and dropped & {*found.sources[node]}
-        if drops or passes:
+        if module is None:
+            drops = called(node).startswith("dropout")
+        else:
+            drops = isinstance(module, _DropoutNd)
+        if drops or (site.operation != "neuron" and dropped & {*found.sources[node]}):
             dropped.add(node)
     return dropped
 
