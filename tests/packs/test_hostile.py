@@ -227,7 +227,7 @@ def test_json_that_is_too_long(copy: Path) -> None:
         (lambda t: t["run"]["model"].update(name="os"), "unknown model 'os'"),
         (lambda t: t["run"]["model"].update(name="x.py:Net"), "cannot read 'x.py:Net'"),
         (lambda t: t["run"]["model"].update(neuron="fire(surrogate=exec(a=1))"), "unknown surro"),
-        (lambda t: t["run"]["model"].update(neuron="fire(threshold='a')"), "cannot be built"),
+        (lambda t: t["run"]["model"].update(neuron="fire(threshold='a')"), "takes float, got a"),
         (lambda t: t["run"]["model"].update(neuron="-" * 900 + "1"), "cannot read '------"),
         (lambda t: t["run"]["model"].update(neuron="fire(" * 300), "cannot read 'fire("),
         (lambda t: t["run"]["model"].update(neuron="a" * 2000), "cannot read 'aaaa"),

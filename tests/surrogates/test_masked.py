@@ -185,7 +185,7 @@ def test_what_cannot_be_is_said() -> None:
             Masked(p=p)
     with pytest.raises(UsageError, match="unknown target of masked 'silence': did you mean 'sil"):
         make_surrogate("masked(target=silence)")
-    with pytest.raises(UsageError, match=r"masked\(of=s3\(alpha=5\)\), got 3"):
+    with pytest.raises(UsageError, match=r"of of surrogate masked takes Surrogate, got 3"):
         make_surrogate("masked(of=3)")
     with pytest.raises(UsageError, match="unknown surrogate 's4'"):
         make_neuron("lif(surrogate=masked(of=s4))", 1)
