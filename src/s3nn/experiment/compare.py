@@ -31,7 +31,7 @@ from s3nn.report import read_result, write_report, write_result
 from s3nn.report.schema import Failure, Result, Row
 from s3nn.report.write import PAGES
 from s3nn.rows import DEFAULT_ROWS, row_of, with_row
-from s3nn.training.folder import RESULT, RUN, describe
+from s3nn.training.folder import RESULT, RUN, check_no_file, describe
 
 
 @dataclass(frozen=True)
@@ -92,8 +92,7 @@ def compare(
 
 def _claim(folder: Path, run: Run) -> None:
     """Leave a folder alone that holds something else than a comparison of this recipe."""
-    if folder.exists() and not folder.is_dir():
-        raise UsageError(f"{folder} is a file and no folder: choose another --out")
+    check_no_file(folder)
     if (folder / RUN).exists():
         raise UsageError(f"{folder} holds a run, and no comparison: choose another --out")
     if (folder / RESULT).exists():

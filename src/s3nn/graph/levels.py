@@ -9,6 +9,7 @@ import numpy as np
 
 from s3nn.errors import UsageError
 from s3nn.graph.ir import Array
+from s3nn.graph.nodes import Conv, Linear
 
 BITS = (8, 6, 4, 2)
 LARGEST = {8: 127, 16: 32767}  # of an integer of so many bits that has its negative
@@ -75,6 +76,17 @@ def nearest(weight: Array, bits: int, importance: Array | None = None) -> Levels
         best, least = np.where(loss < least, step, best), np.minimum(least, loss)
     levels = np.clip(np.rint(rows / best[:, None]), -largest, largest)
     return Levels(levels.astype(_holding(largest)).reshape(weight.shape), best)
+
+
+def importance(node: Conv | Linear, inputs: Array) -> Array | None:
+    """The mean square of each input, in the shape of a weight of one output channel."""
+    if isinstance(node, Linear):
+        found: Array = (inputs.astype(np.float32) ** 2).mean(0)
+        return found
+    if node.groups > 1:
+        return None
+    squares: Array = (inputs.astype(np.float32) ** 2).mean((0, 2, 3))
+    return squares[:, None, None]
 
 
 def fitting(weight: Array, found: Levels, most: int) -> Levels:

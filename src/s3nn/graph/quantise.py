@@ -11,7 +11,15 @@ from s3nn.errors import UnsupportedError, UsageError
 from s3nn.graph.bounds import INT32, bounds, check_int32
 from s3nn.graph.forms import Form, fill, on_pixels
 from s3nn.graph.ir import Array, Edge, Graph, Node, Vertex
-from s3nn.graph.levels import Levels, by_channel, check_bits, fitting, nearest, on_grid
+from s3nn.graph.levels import (
+    Levels,
+    by_channel,
+    check_bits,
+    fitting,
+    importance,
+    nearest,
+    on_grid,
+)
 from s3nn.graph.nodes import (
     Add,
     Affine,
@@ -281,7 +289,8 @@ class _Quantiser:
         return Levels(found.astype(levels.levels.dtype), step)
 
     def _image_bits(self, name: str, weight: Array) -> int:
-        total = sum(self._weight(name).size for name in self.weighted)
+        layers = (vertex.node for vertex in self.graph)
+        total = sum(node.weight.size for node in layers if isinstance(node, (Conv, Linear)))
         if weight.size <= SMALL_SHARE * total:
             most = 255 * np.abs(weight).reshape(len(weight), -1).sum(1)
             largest = np.abs(weight).reshape(len(weight), -1).max(1)
@@ -291,17 +300,12 @@ class _Quantiser:
                     return bits
         return max(self.bits, ENDS_BITS)
 
-    def _weight(self, name: str) -> Array:
-        node = self.graph[name].node
-        assert isinstance(node, (Conv, Linear))
-        return node.weight
-
     def _levels(self, name: str, node: Conv | Linear, inputs: Array) -> Levels:
         found = on_grid(node.weight, node.grid) if node.grid is not None else None
         if found is not None:
             return found
         bits = max(self.bits, ENDS_BITS) if name == self.weighted[-1] else self.bits
-        found = nearest(node.weight, bits, _importance(node, inputs))
+        found = nearest(node.weight, bits, importance(node, inputs))
         spikes = int(inputs.max(initial=1)) <= 1
         return fitting(node.weight, found, INT16) if spikes else found
 
@@ -393,14 +397,3 @@ class _Quantiser:
         if last != self.vertices[-1].name:
             raise AssertionError("the output is not the last vertex")
         return step
-
-
-def _importance(node: Conv | Linear, inputs: Array) -> Array | None:
-    """The mean square of each input, in the shape of a weight of one output channel."""
-    if isinstance(node, Linear):
-        found: Array = (inputs.astype(np.float32) ** 2).mean(0)
-        return found
-    if node.groups > 1:
-        return None
-    squares: Array = (inputs.astype(np.float32) ** 2).mean((0, 2, 3))
-    return squares[:, None, None]

@@ -74,6 +74,12 @@ class Described:
     versions: dict[str, Any]
 
 
+def check_no_file(folder: Path) -> None:
+    """A ``RunFolderError`` where what is to be a folder is a file."""
+    if folder.exists() and not folder.is_dir():
+        raise RunFolderError(f"{folder} is a file and no folder: choose another --out")
+
+
 def claim(folder: Path, run: Run) -> bool:
     """Take ``folder`` for ``run``; True if it holds this very run, begun or finished.
 
@@ -82,8 +88,7 @@ def claim(folder: Path, run: Run) -> bool:
     """
     if Processes.here().rank > 0:
         return (folder / RUN).is_file()
-    if folder.exists() and not folder.is_dir():
-        raise RunFolderError(f"{folder} is a file and no folder: choose another --out")
+    check_no_file(folder)
     if not folder.exists() or not any(folder.iterdir()):
         return False
     if not (folder / RUN).is_file():
