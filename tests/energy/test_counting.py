@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -12,6 +15,7 @@ from torch.nn import functional
 from s3nn.energy import LayerCounts, count
 from s3nn.errors import UnsupportedError, UsageError
 from s3nn.graph.ir import Edge
+from s3nn.models import Mlp, Parts
 from s3nn.neurons import make_neuron
 
 
@@ -181,3 +185,38 @@ def test_rivals_that_skip_zeros_skip_the_image_for_both() -> None:
     saved = (counts.layers[0].macs - counts.layers[0].nonzero) * 0.3 / counts.samples
     own = price(counts, Integer()).total_pj
     assert eight.own_energy_pj["int8_45nm"] == pytest.approx(own - saved)
+
+
+def test_what_gives_several_tensors_is_named_as_not_counted() -> None:
+    class Recurrent(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.lstm, self.read = nn.LSTM(8, 16, batch_first=True), nn.Linear(16, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.read(self.lstm(x)[0])
+
+    assert count(Recurrent(), [torch.randn(2, 4, 8)]).uncounted == ("lstm",)
+
+
+@pytest.mark.parametrize(
+    ("batches", "says"),
+    [
+        (torch.randn(5, 4), r"count\(model, \[images\]\)"),
+        ([(torch.randn(4), 1)], "DataLoader"),
+        ([torch.zeros(5, 4, dtype=torch.uint8)], "met torch.uint8 of the shape"),
+        ([torch.randn(4)], r"of the shape \(4,\)"),
+    ],
+)
+def test_what_are_no_batches_is_refused(batches: Any, says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        count(nn.Sequential(nn.Linear(4, 3)), batches)
+
+
+def test_shared_weights_are_stored_once() -> None:
+    model = Mlp((1, 2, 2), 4, Parts(synapse="integer(bits=4)"), width=0.01)
+    tied = nn.ModuleList([model.readout, copy.deepcopy(model.readout)])
+    apart = count(nn.Sequential(*tied), [torch.zeros(1, 4)]).weight_bits
+    tied[1].weight = tied[0].weight
+    shared = count(nn.Sequential(*tied), [torch.zeros(1, 4)]).weight_bits
+    assert apart - shared == tied[0].weight.numel() * 8  # a read-out has 8 bits

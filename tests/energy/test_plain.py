@@ -35,3 +35,10 @@ def test_over_time_and_a_layer_of_its_own() -> None:
     assert torch.equal(plain(network)(x), network(x))
     layer = Mlp((1, 4, 4), 5, Parts("fire", "binary"), width=0.05).readout
     assert type(plain(layer)) is nn.Linear
+
+
+def test_a_layer_that_is_called_twice_is_made_twice() -> None:
+    layer = SynapticLinear(SYNAPSES.build("integer(bits=4)"), 3, 3)
+    found = plain(nn.Sequential(layer, nn.ReLU(), layer))
+    assert [type(module) for module in found] == [nn.Linear, nn.ReLU, nn.Linear]
+    assert found[0] is found[2]

@@ -11,9 +11,11 @@ from torch import nn
 from s3nn.clock import unroll
 from s3nn.energy import PRICE_LISTS, Counts, LayerCounts, count, lint, price, rivals
 from s3nn.energy.prices import Float32, Integer, WithMemory
-from s3nn.energy.rivalry import _break_even, price_lists
+from s3nn.energy.rivalry import _break_even, check_twin, price_lists
+from s3nn.errors import UsageError
 from s3nn.graph.ir import Edge
 from s3nn.models import Cnn7, Parts, Resnet18
+from s3nn.neurons import make_neuron
 
 SPIKES = LayerCounts(
     "conv", "conv", Edge.SPIKE, Edge.ANALOG, inputs=2000, outputs=400, spikes_in=100, acs=5000,
@@ -197,3 +199,31 @@ def test_lint_of_an_average_pool_inside() -> None:
         "an average of spikes: additions, and a count behind it",
         "an average of spikes is a count: what reads it multiplies",
     ]
+
+
+def test_a_networks_own_relu_pays_what_ours_pays() -> None:
+    def pj(relu: nn.Module) -> float:
+        network = nn.Sequential(nn.Linear(4, 5), relu, nn.Linear(5, 3))
+        return price(count(network, [torch.ones(1, 4)]), PRICE_LISTS["int8_memory_45nm"]).total_pj
+
+    assert pj(nn.ReLU()) == pytest.approx(pj(make_neuron("relu", channels=5)))
+
+
+def test_a_silent_network_has_no_rival() -> None:
+    network = Cnn7((1, 8, 8), 10, Parts("fire(threshold=1000)"), width=0.05)
+    assert rivals(count(network, [torch.randn(2, 1, 8, 8)]), None) == ()
+
+
+def test_a_twin_is_a_relu_network_of_the_same_shape() -> None:
+    x = torch.randn(2, 1, 8, 8)
+    spikes, relu, narrow = (
+        count(Cnn7((1, 8, 8), 10, Parts(neuron), width=width), [x])
+        for neuron, width in (("fire", 0.1), ("relu", 0.1), ("relu", 0.05))
+    )
+    check_twin(spikes, relu)
+    in_time = count(unroll(Cnn7((1, 8, 8), 10, Parts("lif"), width=0.1), 3), [x])
+    check_twin(in_time, relu)
+    with pytest.raises(UsageError, match="rival fires"):
+        check_twin(spikes, spikes)
+    with pytest.raises(UsageError, match="no twin of this network"):
+        check_twin(spikes, narrow)

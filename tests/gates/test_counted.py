@@ -9,10 +9,11 @@ from torch import Tensor, nn
 from s3nn.clock import unroll
 from s3nn.energy import LayerCounts, count, lint, rivals
 from s3nn.errors import S3nnError
-from s3nn.gates import ChannelGate, SpatialGate, gated
+from s3nn.gates import ChannelGate, Gated, SpatialGate, gated
 from s3nn.graph.ir import Edge
 from s3nn.graph.trace import trace
 from s3nn.models import Cnn7, Parts
+from s3nn.neurons import make_neuron
 
 SHAPE = (1, 9, 8)  # an odd side: the last blocks are halves
 
@@ -110,3 +111,41 @@ def test_firing_rates_and_rivals_are_those_of_the_network_without_gates() -> Non
     assert with_gates == pytest.approx(without)
     reasons = {finding.edge: finding.reason for finding in lint(model, counts)}
     assert any("gates.0.pool" in edge for edge in reasons)
+
+
+def test_a_layer_that_is_called_gates_is_no_gate() -> None:
+    class Cell(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.gates = nn.Sequential(nn.Linear(4, 6), make_neuron("fire", 6))
+            self.read = nn.Linear(6, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.read(self.gates(x))
+
+    counts = count(Cell(), [torch.rand(2, 4)])
+    assert not any(layer.of_gate for layer in counts.layers)
+    gated_counts = count(gated(network(1), channel=True), [torch.rand(2, 1, 8, 8)])
+    assert any(layer.of_gate for layer in gated_counts.layers)
+    assert type(gated_counts).from_json(gated_counts.to_json()) == gated_counts
+
+
+def test_a_gated_layer_that_runs_twice_is_told_apart() -> None:
+    class Twice(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fire = make_neuron("fire", 2)
+            self.inner = Gated(nn.Conv2d(2, 2, 1), [ChannelGate(2)])
+            self.again = make_neuron("fire", 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.inner(self.again(self.inner(self.fire(x))))
+
+    passed = count(Twice().eval(), [10 * torch.randn(4, 2, 3, 3)]).passed
+    assert set(passed) <= {"inner", "inner#2"}
+    assert "inner" in passed
+
+
+def test_gates_are_of_the_models_precision() -> None:
+    model = gated(Cnn7((1, 8, 8), 10, width=0.05).double(), channel=True, spatial=True)
+    assert model.eval()(torch.randn(2, 1, 8, 8).double()).dtype == torch.float64

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch.testing import assert_close
 
 from s3nn.errors import UsageError
+from s3nn.experiment.compare import compare
 from s3nn.losses import CrossEntropy, Kernel, Loss, Tet
+from s3nn.recipes import find_recipe
 from s3nn.registry import LOSSES
 
 
@@ -72,3 +76,12 @@ def test_what_cannot_be_is_said() -> None:
         Kernel(tau=0.5)
     with pytest.raises(UsageError, match="unknown loss 'tett': did you mean 'tet'"):
         LOSSES.build("tett")
+
+
+@pytest.mark.parametrize("row", ["s3nn", "relu"])
+def test_a_loss_that_never_looks_at_labels_is_refused(row: str, tmp_path: Path) -> None:
+    recipe = find_recipe("fashion_tssl")
+    with pytest.raises(UsageError, match=r"says nothing of labels before step 2 .*steps=1"):
+        compare(recipe, [row], 1, tmp_path / "out")
+    Kernel().check_steps(2)
+    assert not (tmp_path / "out").exists()

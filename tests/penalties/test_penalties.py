@@ -7,12 +7,15 @@ import torch
 from torch import Tensor, nn
 
 from s3nn.clock import Scan, unroll
+from s3nn.config import Fit, Model, Run
+from s3nn.config import Penalty as PenaltySection
 from s3nn.energy.watching import Watch
 from s3nn.errors import UnsupportedError, UsageError
 from s3nn.models import Mlp, Parts
 from s3nn.neurons import Fire, Lif
 from s3nn.penalties import L1, Bursts, Hoyer, Penalty, Synaptic
 from s3nn.registry import PENALTIES
+from s3nn.training.restraint import restraint_of
 
 SHAPE = (1, 8, 8)
 
@@ -112,3 +115,27 @@ def test_what_a_penalty_cannot_do() -> None:
 
     with pytest.raises(UnsupportedError, match="neurons without a threshold"):
         omega(nn.Sequential(Bare()), Hoyer(), torch.randn(2, 3))
+
+
+def test_bursts_are_not_seen_in_windows() -> None:
+    run = Run(
+        model=Model(name="mlp", neuron="lif", steps=4),
+        penalty=PenaltySection(name="bursts", strength=1e-4),
+        fit=Fit(window=2),
+    )
+    network = unroll(Mlp((1, 8, 8), 10, Parts("lif"), width=0.1), 4)
+    with pytest.raises(UnsupportedError, match="bursts penalty, which reads all time steps"):
+        restraint_of(run, network, (1, 8, 8))
+
+
+def test_a_layer_called_by_keyword_is_watched() -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fire, self.read = Fire(), nn.Linear(4, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.read(input=self.fire(x))
+
+    x = torch.tensor([[2.0, 0.0, 2.0, 0.0]])
+    assert omega(Net(), Synaptic(), x).item() == 2 * 3

@@ -107,3 +107,10 @@ def test_heat_goes_from_dark_to_light() -> None:
     luminance = ramp @ [0.2126, 0.7152, 0.0722]
     assert (np.diff(luminance) > 0).all()
     assert strip_width(1) == 1
+
+
+def test_curves_whose_end_is_lost_are_drawn(result: Result) -> None:
+    row = result.rows[1]
+    curves = replace(row.curves, validation_accuracy=((0.5, None, None, None),))
+    few = replace(result, rows=(replace(row, curves=curves),))
+    ElementTree.fromstring(learning_curves(few, "validation_accuracy"))

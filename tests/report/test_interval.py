@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -39,3 +40,15 @@ def test_difference_is_paired_by_seed(result: Result) -> None:
     assert found.ci95 is not None
     assert math.isclose(found.mean - found.ci95, low)
     assert math.isclose(found.mean + found.ci95, high)
+
+
+def test_pairs_are_of_the_same_seed_in_any_order(result: Result) -> None:
+    relu, s3nn = result.rows[:2]
+    relu = replace(relu, accuracy=measure([0.9, 0.8]), seeds=(0, 1))
+    s3nn = replace(s3nn, accuracy=measure([0.79, 0.89, 0.5]), seeds=(1, 0, 2))
+    found = paired_difference(result, s3nn, relu)
+    assert found.per_seed == pytest.approx((-0.01, -0.01))
+    assert found.ci95 == pytest.approx(0)
+    alone = replace(s3nn, accuracy=measure([0.5]), seeds=(2,))
+    found = paired_difference(result, alone, relu)
+    assert (found.mean, found.ci95) == (pytest.approx(-0.35), None)

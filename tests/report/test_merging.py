@@ -68,3 +68,17 @@ def test_details_of_unknown_rows_are_left(folder: Path, result: Result) -> None:
     details: Any = read_details(folder, result.rows[:2])
     assert set(details.spikes) == {"s3nn"}
     assert [layer.layer for layer in details.spikes["s3nn"]] == [f"fire{i}" for i in range(1, 6)]
+
+
+def test_a_row_keeps_the_seeds_behind_it(result: Result) -> None:
+    one = replace(result, rows=result.rows[:1], seeds=(2, 0, 1), folder="a")
+    two = replace(result, rows=(replace(result.rows[1], seeds=(0, 1, 2)),), folder="b")
+    assert [row.seeds for row in merge([one, two]).rows] == [(2, 0, 1), (0, 1, 2)]
+
+
+def test_other_prices_under_the_same_name_are_refused(result: Result) -> None:
+    name, prices = next(iter(result.price_lists.items()))
+    dearer = replace(prices, constants={**prices.constants, "mac_pj": 99.0})
+    other = replace(result, price_lists={**result.price_lists, name: dearer})
+    with pytest.raises(UsageError, match="other constants under the price list 45nm float32"):
+        merge([result, other])

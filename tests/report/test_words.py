@@ -10,6 +10,7 @@ from rich.console import Console
 from s3nn.report.console import console_table
 from s3nn.report.interval import measure
 from s3nn.report.schema import Failure, Result
+from s3nn.report.table import reference_row
 from s3nn.report.text import comparison, markdown
 from s3nn.report.words import summary
 
@@ -58,3 +59,30 @@ def test_console_table_fits_100_columns(result: Result) -> None:
     assert "…" not in out.getvalue()
     assert any("s3nn-int4" in line and "290 KiB" in line for line in lines)
     assert any("lif-t4" in line and "failed" in line for line in lines)
+
+
+def test_seeds_that_failed_are_in_no_number_and_in_no_pair(result: Result) -> None:
+    relu, s3nn = result.rows[:2]
+    relu = replace(relu, accuracy=measure([0.95, 0.9, 0.8]), seeds=(0, 1, 2))
+    s3nn = replace(s3nn, accuracy=measure([0.9]), seeds=(0,))
+    failed = tuple(Failure("s3nn", seed, "diverged") for seed in (1, 2))
+    said = summary(replace(result, rows=(relu, s3nn), failures=failed))[0]
+    assert said.endswith(
+        "reaches 90.00 % (1 of 3 seeds), 5.00 points under its full-precision twin relu."
+    )
+
+
+def test_folders_of_one_seed_each_are_said_to_be(result: Result) -> None:
+    rows = [
+        replace(result.rows[1], name=f"s3nn ({seed})", accuracy=measure([0.9]), seeds=(seed,))
+        for seed in (0, 1, 2)
+    ]
+    said = summary(replace(result, rows=tuple(rows)))[0]
+    assert said.endswith("s3nn (0) reaches 90.00 % (one seed, so without an interval).")
+
+
+def test_only_relus_of_one_step_are_a_full_precision_twin(result: Result) -> None:
+    relu, s3nn = result.rows[:2]
+    timing = replace(relu, name="timing-t5", neuron="timing", steps=5)
+    assert reference_row(replace(result, rows=(timing, s3nn))) is None
+    assert reference_row(replace(result, rows=(timing, s3nn, relu))) is relu

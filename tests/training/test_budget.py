@@ -17,7 +17,7 @@ from s3nn.data import load
 from s3nn.data.batches import normalise
 from s3nn.energy import PRICE_LISTS, count, price
 from s3nn.errors import UnsupportedError, UsageError
-from s3nn.models import Mlp
+from s3nn.models import Mlp, Parts
 from s3nn.rows import with_row
 from s3nn.training.budget import GAIN, LEAST, MARGIN, START, Multiplier, spending_of
 from s3nn.training.fit import fit, untrained
@@ -216,3 +216,10 @@ def test_what_cannot_be_watched_is_refused() -> None:
         restraint_of(lean, Mlp((1, 8, 8), 10), (1, 8, 8))
     with pytest.raises(UnsupportedError, match="latency that was not calibrated"):
         spending_of(Budget(latency_us=5.0), Mlp((1, 8, 8), 10), (1, 8, 8))
+
+
+def test_a_budget_of_spikes_for_what_has_none_is_refused() -> None:
+    network = Mlp((1, 8, 8), 10, Parts("relu"), width=0.1)
+    for budget in (Budget(firing_rate=0.05), Budget(energy_pj=1.0)):
+        with pytest.raises(UsageError, match="needs neurons that spike and this network has none"):
+            restraint_of(Run(budget=budget), network, (1, 8, 8))

@@ -50,11 +50,14 @@ def energy(words: list[str]) -> None:
     from rich.text import Text
 
     from s3nn.energy import PRICE_LISTS, price, rivals
+    from s3nn.energy.rivalry import check_twin
     from s3nn.experiment.train import read_counts
     from s3nn.report.units import count_text, energy_text, percent_text
 
     counts = read_counts(flags.run)
     relu = read_counts(flags.rival) if flags.rival is not None else None
+    if relu is not None:
+        check_twin(counts, relu)
     energies = {key: price(counts, prices) for key, prices in PRICE_LISTS.items()}
     title = f"{flags.run}: one inference, mean of {counts.samples} images"
     table = Table(title=title, box=box.SIMPLE, padding=(0, 0, 0, 1))

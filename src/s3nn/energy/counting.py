@@ -12,6 +12,7 @@ from s3nn.clock import Scan, TimedLayer
 from s3nn.energy.counts import Counts, LayerCounts
 from s3nn.energy.fanout import adaptive_pool_reads, fan_out, pool_reads
 from s3nn.errors import S3nnError, UsageError
+from s3nn.gates.base import Gated
 from s3nn.graph.ir import Edge
 from s3nn.graph.trace import Site, called, evaluating, traced
 from s3nn.synapses import Synapse
@@ -23,20 +24,22 @@ def count(model: nn.Module, batches: Iterable[Tensor | tuple[Tensor, Tensor]]) -
     """Count every operation of ``model`` on ``batches``: images (N, C, H, W), or (images, labels).
 
     The model runs in eval mode, on the device it is on; each of its modules gets its mode back.
-    Raises ``UnsupportedError`` for a model that cannot be traced and ``S3nnError`` where a value is
-    not of the type that its edge declares.
+    Raises ``UnsupportedError`` for a model that cannot be traced, ``UsageError`` for what are no
+    batches of images, and ``S3nnError`` where a value is not of the type that its edge declares.
 
     >>> from s3nn.models import Mlp
     >>> counts = count(Mlp((1, 8, 8), 10, width=0.1), [torch.zeros(5, 1, 8, 8)])
     >>> counts.samples, counts.macs == 5 * 64 * 40
     (5, True)
     """
+    if isinstance(batches, Tensor):
+        raise UsageError("count takes batches and was given a tensor: write count(model, [images])")
     counter = _Counter(model)
     samples = 0
     device = next((p.device for p in model.parameters()), None)
     with evaluating(model), torch.inference_mode():
         for batch in batches:
-            x = batch if isinstance(batch, Tensor) else batch[0]
+            x = _images(batch)
             if len(x):
                 counter.run(x.to(device))
             samples += len(x)
@@ -46,6 +49,21 @@ def count(model: nn.Module, batches: Iterable[Tensor | tuple[Tensor, Tensor]]) -
     return Counts(samples, tuple(counter.totals.values()), parameters, _bits(model))
 
 
+def _images(batch: Tensor | tuple[Tensor, Tensor]) -> Tensor:
+    x, label = (batch, None) if isinstance(batch, Tensor) else (batch[0], batch[1])
+    if isinstance(label, (int, float)) or (isinstance(label, Tensor) and not label.ndim):
+        raise UsageError(
+            "count takes batches and was given single images with a label each, as a data set "
+            "holds them: put the data set into a torch.utils.data.DataLoader"
+        )
+    if not (x.is_floating_point() and x.ndim > 1):
+        raise UsageError(
+            f"count takes batches of floating-point images and met {x.dtype} of the shape "
+            f"{tuple(x.shape)}: normalise them as for the network's training"
+        )
+    return x
+
+
 class _Counter(fx.Interpreter):
     """Runs the traced graph and adds up what each operation does."""
 
@@ -53,6 +71,10 @@ class _Counter(fx.Interpreter):
         trace = traced(model)
         super().__init__(trace.graph_module)
         self.extra_traceback = False  # an error says where it was met
+        modules = model.named_modules()
+        self.gates = tuple(
+            f"{name}.gates.".lstrip(".") for name, module in modules if isinstance(module, Gated)
+        )
         self.sites, self.sources = trace.sites, trace.sources
         self.totals: dict[str, LayerCounts] = {}
         self.samples = 0
@@ -77,7 +99,10 @@ class _Counter(fx.Interpreter):
             tensors = [value for value in inputs if isinstance(value, Tensor)]
             values = self._count(n, site, tensors, output) | {"spikes_in": spikes_in}
             edges = _counted(site.reads), _counted(site.output_edge)
+            values["of_gate"] = site.name.startswith(self.gates)
             self._add(LayerCounts(site.name, site.operation, *edges, **values))
+        elif site.opaque:  # a layer that gives several tensors
+            self._add(LayerCounts(site.name, site.operation, site.reads, site.output_edge))
         return output
 
     def _add(self, layer: LayerCounts) -> None:
@@ -244,9 +269,12 @@ def _bits(model: nn.Module) -> int:
     bits, seen = 0, set()
     for module in model.modules():
         synapse = getattr(module, "synapse", None)
-        if isinstance(synapse, Synapse):
-            weight = module.get_parameter("weight")
-            scales = synapse.scales * weight.shape[0] + synapse.shared_scales
-            bits += weight.numel() * synapse.bits + scales * 32
-            seen |= {id(weight), *map(id, synapse.parameters())}
+        if not isinstance(synapse, Synapse):
+            continue
+        weight = module.get_parameter("weight")
+        if id(weight) not in seen:
+            bits += weight.numel() * synapse.bits
+        if id(synapse) not in seen:
+            bits += 32 * (synapse.scales * weight.shape[0] + synapse.shared_scales)
+        seen |= {id(weight), id(synapse), *map(id, synapse.parameters())}
     return bits + 32 * sum(p.numel() for p in model.parameters() if id(p) not in seen)

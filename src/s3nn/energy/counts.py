@@ -27,6 +27,7 @@ class LayerCounts:
     weights, weight_bits, biases    synapses of the layer, and the bits of one
     states           values that a neuron keeps from step to step, its potential first
     potential_bits   the bits of one such value
+    of_gate          whether it is a gate's own operation, beside those of the network
     runs             how often it runs for one inference: the steps, or 1
 
     The true fan-out of an input is the number of (output position, output channel) pairs that its
@@ -56,6 +57,7 @@ class LayerCounts:
     states: int = 0
     runs: int = 1
     potential_bits: float = 32
+    of_gate: bool = False
 
     @property
     def firing_rate(self) -> float | None:
@@ -63,11 +65,6 @@ class LayerCounts:
         if self.operation != "neuron" or self.writes is not Edge.SPIKE or not self.outputs:
             return None
         return self.spikes_out / self.outputs
-
-    @property
-    def of_gate(self) -> bool:
-        """Whether it is a gate's own operation, beside those of the network: its path says so."""
-        return ".gates." in self.name
 
     def plus(self, other: LayerCounts) -> LayerCounts:
         """The counts of more samples of the same operation."""
@@ -142,11 +139,12 @@ class Counts:
         """
         layers = {layer.name: layer for layer in self.layers}
         masks = [layer for layer in self.layers if layer.operation == "mask" and layer.spikes_in]
-        names = [mask.name.removesuffix(".passing") for mask in masks]
-        return {
-            name: layers[f"{name}.behind"].spikes_in / mask.spikes_in
-            for name, mask in zip(names, masks, strict=True)
-        }
+        shares = {}
+        for mask in masks:
+            path, *again = mask.name.split("#")  # a second call is "layer.passing#2"
+            name, call = path.removesuffix(".passing"), "".join(f"#{number}" for number in again)
+            shares[name + call] = layers[f"{name}.behind{call}"].spikes_in / mask.spikes_in
+        return shares
 
     @property
     def uncounted(self) -> tuple[str, ...]:
@@ -199,8 +197,8 @@ class Counts:
 
 
 def _renamed(written: dict[str, Any]) -> dict[str, Any]:
-    """What older files call temporal is a neuron that keeps one value."""
-    layer = dict(written)
+    """What older files call temporal is a neuron that keeps one value; gates are told by name."""
+    layer = {"of_gate": ".gates." in written.get("name", ""), **written}
     if "temporal" in layer:
         layer["states"] = int(layer.pop("temporal"))
     return layer

@@ -126,7 +126,10 @@ class _Loader:
         return ((batch, torch.zeros(len(batch), dtype=torch.int64)) for batch in self.batches)
 
 
-_FUNCTIONS = ("conv", "linear", "matmul", "bmm", "mm", "einsum", "addmm", "bilinear")
+_FUNCTIONS = (
+    *("conv", "linear", "bilinear", "matmul", "bmm", "mm", "mv", "dot", "inner", "outer"),
+    *("addmm", "addmv", "baddbmm", "einsum", "tensordot"),
+)
 
 
 def _has_weights(model: nn.Module, site: Any) -> bool:

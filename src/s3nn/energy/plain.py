@@ -26,7 +26,7 @@ def plain(model: nn.Module) -> nn.Module:
     network = copy.deepcopy(model).eval()
     made: dict[nn.Module, nn.Module] = {}
     for parent in [*network.modules()]:
-        for name, layer in [*parent.named_children()]:
+        for name, layer in [*parent._modules.items()]:  # named_children leaves repeats out
             if isinstance(layer, (SynapticConv2d, SynapticLinear)):
                 if layer not in made:
                     made[layer] = _plain(layer)

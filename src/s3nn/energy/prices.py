@@ -127,7 +127,9 @@ class WithMemory(PriceList):
     every output).  Neurons with memory read and write their potential at every step; those without
     read it once, since nothing is kept to the next step.  A potential that is kept at fewer bits is
     read and written at these; what is accumulated into is not.  A max-pool of charges reads and
-    writes those it gathers, and the largest of each window, at every step.
+    writes those it gathers, and the largest of each window, at every step.  Averages, read-outs
+    over time, softmax and a gate's decision are priced by their arithmetic alone, as if each were
+    done while its input is at hand.
     The accumulations are our exact counts; the source estimates them from layer sizes.  Its
     addressing is left out: two MACs and k^2 additions a spike, beside three accesses for each of
     the spike's accumulations.
@@ -184,7 +186,7 @@ class WithMemory(PriceList):
             kept = counts.inputs + counts.outputs
             value_pj = self.access_pj(kept / (samples * counts.runs), self.potential_bits)
             return 2 * value_pj * kept
-        if counts.operation != "neuron":
+        if counts.operation not in ("neuron", "activation"):
             return 0.0
         bits = min(counts.potential_bits, self.potential_bits)
         potential_pj = self.access_pj(counts.neurons, bits)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from s3nn.energy.counts import Counts, LayerCounts
 from s3nn.energy.ledger import price
 from s3nn.energy.prices import Integer, PriceList, WithMemory
+from s3nn.errors import UsageError
 from s3nn.graph.ir import Edge
 
 BITS = (8, 4)
@@ -31,14 +32,38 @@ class Rival:
 
 
 def rivals(spiking: Counts, relu: Counts | None) -> tuple[Rival, ...]:
-    """The 8- and 4-bit rivals of a spiking network.
+    """The 8- and 4-bit rivals of a spiking network; none of one that never fired.
 
     With the counts of its trained ReLU twin, a multiplication by zero is skipped; without them
     nothing is known of its zeros and the rival is dense.  The spikes of all layers are scaled by
     one factor; a layer whose neurons all fire has its dense accumulations and no more, and one that
     was silent stays so.
     """
+    if not spiking.spikes:
+        return ()
     return tuple(_rival(spiking, relu, bits) for bits in BITS)
+
+
+def check_twin(spiking: Counts, relu: Counts) -> None:
+    """Raise a ``UsageError`` where ``relu`` is not the ReLU network of the spiking one's shape."""
+    if relu.firing_rate is not None:
+        raise UsageError(
+            "the rival fires, and the honest rival of spikes does not: name the run of the ReLU "
+            "twin, which --model.neuron relu trains"
+        )
+    ours, theirs = _shape(spiking), _shape(relu)
+    if ours != theirs:
+        raise UsageError(
+            "the rival is no twin of this network: its layers have "
+            f"{', '.join(map(str, theirs))} accumulations and this one's "
+            f"{', '.join(map(str, ours))}; train it by the same recipe with --model.neuron relu"
+        )
+
+
+def _shape(counts: Counts) -> list[int]:
+    """The dense accumulations of every layer of synapses in one step, without those of gates."""
+    own = (layer for layer in counts.layers if layer.dense and not layer.of_gate)
+    return [layer.dense // (counts.samples * layer.runs) for layer in own]
 
 
 def _rival(spiking: Counts, relu: Counts | None, bits: int) -> Rival:

@@ -94,7 +94,9 @@ class Watch:
     def attached(self) -> Iterator[None]:
         """Inside, forward passes are watched.  Backward passes that compute again belong inside."""
         handles = [
-            self.network.get_submodule(name).register_forward_hook(partial(self._saw, name))
+            self.network.get_submodule(name).register_forward_hook(
+                partial(self._saw, name), with_kwargs=True
+            )
             for name, sites in self._sites.items()
             if any(fires(site) or reads(site) for site in sites)
         ]
@@ -117,16 +119,19 @@ class Watch:
             return torch.stack(terms).sum()
         return torch.zeros((), device=next(self.network.parameters()).device)
 
-    def _saw(self, name: str, module: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+    def _saw(
+        self, name: str, module: Any, given: tuple[Any, ...], named: dict[str, Any], output: Tensor
+    ) -> None:
         # A module that is called twice in a pass has a site for each call, in order.
         sites = self._sites[name]
         site = sites[self._calls[name] % len(sites)]
+        x = next(iter((*given, *named.values())))
         self._calls[name] += 1
         if reads(site):
-            seen = Reading(site, inputs[0], self._fan_out(site, module, inputs[0], output))
+            seen = Reading(site, x, self._fan_out(site, module, x, output))
             found = [(meter, meter.of_reading(seen)) for meter in self.meters]
         elif fires(site):
-            fired = Firing(site, module, inputs[0], output)
+            fired = Firing(site, module, x, output)
             found = [(meter, meter.of_firing(fired)) for meter in self.meters]
         else:
             return

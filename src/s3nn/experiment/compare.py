@@ -17,13 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s3nn.config import Run
-from s3nn.energy import rivals
+from s3nn.energy import Counts, rivals
 from s3nn.errors import S3nnError, TrainingError, UsageError
 from s3nn.experiment.claims import claims
 from s3nn.experiment.combine import combine
 from s3nn.experiment.measure import rival_of
 from s3nn.experiment.teaching import teacher_run
 from s3nn.experiment.train import DETAILS, command_line, read_counts, train, write_arrays
+from s3nn.losses import make_loss
 from s3nn.neurons import make_neuron
 from s3nn.own import add_models, added_files
 from s3nn.registry import SYNAPSES
@@ -84,7 +85,7 @@ def compare(
     result = _assemble(run, rows, numbers, done, failures)
     firsts = {cell.row: cell.folder for cell in reversed(done)}
     write_arrays(folder / DETAILS, _arrays(firsts))
-    result = _with_rivals(result, firsts)
+    result = _with_rivals(result, done)
     write_result(folder, replace(result, shows=claims(result)))
     write_report(folder)
     return read_result(folder)
@@ -121,6 +122,7 @@ def plan(run: Run, rows: Sequence[str], seeds: Sequence[int], folder: Path) -> l
     for row in runs.values():  # or the options of a part are read only in its process
         make_neuron(row.model.neuron, channels=1)
         SYNAPSES.build(row.model.synapse)
+        make_loss(row.optim.loss).check_steps(row.model.steps)
     return [
         Cell(
             row,
@@ -152,7 +154,8 @@ def _assemble(
     for name in names:
         of_row = [results[name, seed].rows[0] for seed in seeds if (name, seed) in results]
         if of_row:
-            rows.append(replace(combine(of_row), name=name))
+            of_seeds = tuple(seed for seed in seeds if (name, seed) in results)
+            rows.append(replace(combine(of_row), name=name, seeds=of_seeds))
     return replace(
         results[done[0].row, done[0].seed],
         command=command_line(),
@@ -163,17 +166,24 @@ def _assemble(
     )
 
 
-def _with_rivals(result: Result, folders: dict[str, Path]) -> Result:
-    """The spiking rows held against the integer form of the measured ReLU row, if there is one."""
-    if "relu" not in folders:
-        return result
-    relu = read_counts(folders["relu"])
-    rows = [
-        replace(row, rivals=tuple(map(rival_of, rivals(read_counts(folders[row.name]), relu))))
-        if row.spikes
-        else row
-        for row in result.rows
-    ]
+def _with_rivals(result: Result, done: Sequence[Cell]) -> Result:
+    """The spiking rows held against the integer form of the measured ReLU row, if there is one.
+
+    The counts of both are those of all seeds that both have, together.
+    """
+    folders = {(cell.row, cell.seed): cell.folder for cell in done}
+
+    def of(row: str, seeds: Sequence[int]) -> Counts:
+        counts = [read_counts(folders[row, seed]) for seed in seeds]
+        return sum(counts[1:], counts[0])
+
+    rows = []
+    for row in result.rows:
+        shared = [seed for seed in row.seeds if ("relu", seed) in folders]
+        if row.spikes and shared:
+            found = rivals(of(row.name, shared), of("relu", shared))
+            row = replace(row, rivals=tuple(map(rival_of, found)))
+        rows.append(row)
     return replace(result, rows=tuple(rows))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +22,7 @@ from s3nn.tasks import Pictures, Task
 
 CONFUSED_IMAGES = 10
 SSIM_BATCH = 64
+MOST_DB = 20 * math.log10(2**16 - 1)
 
 
 @dataclass(frozen=True)
@@ -34,11 +36,15 @@ class Judged:
 def psnr_db(pictures: Tensor, true: Tensor) -> Tensor:
     """-10 log10 of the mean squared error, a number a picture; both (N, C, H, W) in 0..1.
 
+    A picture that is right within a step of 16 bits has the 96 dB of one step, for its mean with
+    others to be a number.
+
     >>> psnr_db(torch.full((1, 1, 8, 8), 0.6), torch.full((1, 1, 8, 8), 0.5)).round().tolist()
     [20.0]
     """
     axes = (1, 2, 3)
-    return peak_signal_noise_ratio(pictures, true, data_range=1.0, dim=axes, reduction="none")
+    found = peak_signal_noise_ratio(pictures, true, data_range=1.0, dim=axes, reduction="none")
+    return found.clamp(max=MOST_DB)
 
 
 def ssim(pictures: Tensor, true: Tensor) -> Tensor:

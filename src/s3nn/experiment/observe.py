@@ -68,16 +68,17 @@ def histograms(network: nn.Module, x: Tensor) -> list[Histogram]:
     return found
 
 
-def spike_maps(network: nn.Module, x: Tensor) -> list[tuple[str, NDArray[np.uint8]]]:
+def spike_maps(network: nn.Module, x: Tensor) -> list[tuple[str, NDArray[np.unsignedinteger[Any]]]]:
     """The spikes of every spike-emitting layer for images x (N, C, H, W), summed over steps."""
-    found: list[tuple[str, NDArray[np.uint8]]] = []
+    found: list[tuple[str, NDArray[np.unsignedinteger[Any]]]] = []
     samples = len(x)
 
     def watch(name: str) -> Any:
         def hook(neuron: nn.Module, inputs: Any, output: Tensor) -> None:
             spikes = output.isfinite() if isinstance(neuron, TimedLayer) else output
             folded = spikes.detach().reshape(-1, samples, *output.shape[1:])
-            found.append((name, folded.sum(0).to(torch.uint8).cpu().numpy()))
+            kind = np.uint8 if len(folded) < 256 else np.uint16
+            found.append((name, folded.sum(0).float().cpu().numpy().astype(kind)))
 
         return hook
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +128,7 @@ def result_of(run: Run, data: DataSet, measured: Measured) -> Result:
         host=host(torch.get_num_threads(), gpu_name()),
         shows=(),
         failures=(),
-        rows=(measured.row,),
+        rows=(replace(measured.row, seeds=(run.seed,)),),
         price_lists=price_lists(),
     )
 

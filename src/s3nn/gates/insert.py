@@ -44,7 +44,8 @@ def gated(model: nn.Module, *, spatial: bool = False, channel: bool = False) -> 
                 f"gates drop spikes and neurons of the type {type(neuron).__name__.lower()} emit "
                 f"{neuron.emits} values: take --model.neuron fire, or drop --gates"
             )
-    sizes = _sizes(model, shape)
+    first = next(model.parameters())
+    sizes = _sizes(model, torch.zeros(1, *shape, dtype=first.dtype, device=first.device))
     if not sizes:
         raise UsageError(
             f"gates stand in front of hidden convolutions and {type(model).__name__} has none: "
@@ -55,12 +56,12 @@ def gated(model: nn.Module, *, spatial: bool = False, channel: bool = False) -> 
         gates += [ChannelGate(channels)] if channel else []
         if gates:
             parent, _, child = name.rpartition(".")
-            layer = Gated(features.get_submodule(name), gates)
+            layer = Gated(features.get_submodule(name), gates).to(first.device, first.dtype)
             setattr(features.get_submodule(parent), child, layer)
     return model
 
 
-def _sizes(model: nn.Module, shape: tuple[int, int, int]) -> dict[str, tuple[int, ...]]:
+def _sizes(model: nn.Module, image: Tensor) -> dict[str, tuple[int, ...]]:
     """The convolutions of a model's ``features`` by name, and the (C, H, W) that each reads."""
     probe = copy.deepcopy(model).eval()
     found: dict[str, tuple[int, ...]] = {}
@@ -75,5 +76,5 @@ def _sizes(model: nn.Module, shape: tuple[int, int, int]) -> dict[str, tuple[int
         if isinstance(module, nn.Conv2d):
             module.register_forward_pre_hook(watch(name))
     with torch.no_grad():
-        probe(torch.zeros(1, *shape, dtype=next(model.parameters()).dtype))
+        probe(image)
     return found

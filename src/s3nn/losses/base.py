@@ -7,6 +7,8 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from s3nn.errors import UsageError
+
 
 class Loss(ABC):
     """A number that training makes small, from the outputs of a batch and its labels.
@@ -22,6 +24,20 @@ class Loss(ABC):
     smooths: ClassVar[bool] = True
     of_images: ClassVar[bool] = False
     sums: ClassVar[bool] = False
+
+    @property
+    def least_steps(self) -> int:
+        """The time steps with which it begins to depend on the labels."""
+        return 1
+
+    def check_steps(self, steps: int) -> None:
+        """Raise a ``UsageError`` where a network of so many ``steps`` has nothing to learn from."""
+        if steps < self.least_steps:
+            raise UsageError(
+                f"the loss {type(self).__name__.lower()} says nothing of labels before step "
+                f"{self.least_steps} and this network has model.steps={steps}: pass --optim.loss "
+                "cross_entropy, or more --model.steps"
+            )
 
     @abstractmethod
     def __call__(

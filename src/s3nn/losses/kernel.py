@@ -42,6 +42,10 @@ class Kernel(Loss):
         if self.start < 0:
             raise UsageError(f"kernel needs start >= 0, a step, got {self.start}")
 
+    @property
+    def least_steps(self) -> int:
+        return self.start + 1
+
     def wanted(self, steps: int) -> Tensor:
         """The current w (T,) of a neuron that is to fire."""
         current, trace = 0.0, []

@@ -25,6 +25,8 @@ class Penalty(Meter):
 
     # Whether membrane potentials are needed, which a step that fuses neurons does not have.
     of_potentials: ClassVar[bool] = False
+    # Whether all time steps are needed at once, which a training in windows does not have.
+    of_trials: ClassVar[bool] = False
 
     def __init__(self, p: float = 1.0) -> None:
         if not p >= 1:

@@ -19,6 +19,8 @@ class Bursts(Penalty):
     Source: Cramer et al., PNAS 119 (2022), and the authors' code, with a strength of 5e-4.
     """
 
+    of_trials = True
+
     def __init__(self, p: float = 1.0) -> None:
         super().__init__(p)
         if p != 1:

@@ -18,7 +18,9 @@ def console_table(result: Result) -> Table:
     Energy is by the first price list; the report has them all.
     """
     price_list, score = next(iter(price_lists(result)), None), score_of(result)
-    table = Table(title=words.title(result), box=box.SIMPLE, pad_edge=False, padding=(0, 0, 0, 1))
+    table = Table(
+        title=Text(words.title(result)), box=box.SIMPLE, pad_edge=False, padding=(0, 0, 0, 1)
+    )
     table.add_column("row", overflow="ellipsis", no_wrap=True)
     for title in ("T", f"{score.name} {score.unit}", "fires", "spikes", "MACs", "ACs"):
         table.add_column(title, justify="right", no_wrap=True)

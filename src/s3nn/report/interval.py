@@ -37,11 +37,21 @@ def measure(per_seed: Sequence[float]) -> Measure:
 def paired_difference(result: Result, row: Row, other: Row) -> Measure:
     """Test score of ``row`` minus that of ``other``, with an interval over the pairs of a seed.
 
-    Where a seed of either row failed, the pairs are unknown and there is no interval.
+    A seed that one of the rows lacks is in no pair.  Rows that have no seed in common are held
+    against each other by their means, without an interval.
     """
-    a, b = row.score, other.score
-    failed = {failure.row for failure in result.failures}
-    pairs_known = len(a.per_seed) == len(b.per_seed) == len(result.seeds)
-    if not pairs_known or failed & {row.name, other.name}:
-        return Measure(a.mean - b.mean, None, (a.mean - b.mean,))
-    return measure([x - y for x, y in zip(a.per_seed, b.per_seed, strict=True)])
+    pairs = paired_scores(result, row, other)
+    if pairs:
+        return measure([a - b for a, b in pairs])
+    apart = row.score.mean - other.score.mean
+    return Measure(apart, None, (apart,))
+
+
+def paired_scores(result: Result, row: Row, other: Row) -> list[tuple[float, float]]:
+    """The test scores of two rows for every seed that both have."""
+    a, b = _by_seed(result, row), _by_seed(result, other)
+    return [(a[seed], b[seed]) for seed in a if seed in b]
+
+
+def _by_seed(result: Result, row: Row) -> dict[int, float]:
+    return dict(zip(result.seeds_of(row), row.score.per_seed, strict=False))

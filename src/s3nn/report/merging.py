@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from s3nn.errors import UsageError
-from s3nn.report.schema import Result, Scalar
+from s3nn.report.schema import PriceList, Result, Scalar
 from s3nn.report.scores import score_of
 
 T = TypeVar("T")
@@ -49,7 +49,7 @@ def merge(results: Sequence[Result]) -> Result:
         shows=tuple(_unique(show for r in renamed for show in r.shows)),
         failures=tuple(failure for r in renamed for failure in r.failures),
         rows=tuple(row for r in renamed for row in r.rows),
-        price_lists={name: p for r in renamed for name, p in r.price_lists.items()},
+        price_lists=_prices(renamed),
     )
 
 
@@ -85,7 +85,9 @@ def folder_labels(folders: Sequence[str]) -> list[str]:
 def _rename(result: Result, names: dict[str, str]) -> Result:
     return replace(
         result,
-        rows=tuple(replace(row, name=names[row.name]) for row in result.rows),
+        rows=tuple(
+            replace(row, name=names[row.name], seeds=result.seeds_of(row)) for row in result.rows
+        ),
         failures=tuple(replace(f, row=names[f.row]) for f in result.failures),
     )
 
@@ -96,6 +98,20 @@ def _row_names(result: Result) -> list[str]:
 
 def _called(result: Result) -> str:
     return result.folder or result.command
+
+
+def _prices(results: Sequence[Result]) -> dict[str, PriceList]:
+    """The price lists of all, each name standing for one list."""
+    found: dict[str, PriceList] = {}
+    for result in results:
+        for name, prices in result.price_lists.items():
+            known = found.setdefault(name, prices).constants
+            if any(prices.constants.get(key, value) != value for key, value in known.items()):
+                raise UsageError(
+                    f"{_called(result)} has other constants under the price list {name} than "
+                    "the results before it: report them one by one"
+                )
+    return found
 
 
 def _join(tables: Sequence[dict[str, Scalar]]) -> dict[str, Scalar]:

@@ -39,9 +39,11 @@ class Plate:
 def plates(result: Result) -> list[Plate]:
     """Every figure that the result has numbers for."""
     names = price_lists(result)[:MOST_PRICE_LISTS]
-    seeds, score = len(result.seeds), score_of(result)
-    bars = "Bars are 95 % intervals over seeds." if seeds > 1 else "One seed: no interval."
-    band = f"Lines are means of {seeds} seeds, bands reach from the lowest to the highest seed. "
+    seeds, score = {len(row.score.per_seed) for row in result.rows}, score_of(result)
+    several = any(many > 1 for many in seeds)
+    bars = "Bars are 95 % intervals over seeds." if several else "One seed: no interval."
+    many = f"{seeds.copy().pop()} seeds" if len(seeds) == 1 else "a row's seeds"
+    band = f"Lines are means of {many}, bands reach from the lowest to the highest seed. "
     found = [
         Plate(
             "trade",
@@ -68,7 +70,7 @@ def plates(result: Result) -> list[Plate]:
         Plate(
             "learning",
             "Learning curves",
-            (band if seeds > 1 else "One seed. ")
+            (band if several else "One seed. ")
             + f"The {score.name} axis begins where a quarter of the training is done.",
             tuple(
                 Panel("", learning_curves(result, w))

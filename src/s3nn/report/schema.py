@@ -184,6 +184,7 @@ class Row:
     """One network of a comparison: what it is, what it reached, what it costs.
 
     A classifier has accuracies, a network that answers with images has ``images`` in their place.
+    ``seeds`` are those behind its measures, in their order; files of before 0.1.0 lack them.
     """
 
     name: str
@@ -214,6 +215,7 @@ class Row:
     rivals: tuple[Rival, ...]
     settings: dict[str, Any]
     images: ImageScores | None = field(default=None, metadata=SPARSE)
+    seeds: tuple[int, ...] = field(default=(), metadata=SPARSE)
 
     def __post_init__(self) -> None:
         if (self.accuracy is None) == (self.images is None):
@@ -257,6 +259,12 @@ class Result:
     rows: tuple[Row, ...]
     price_lists: dict[str, PriceList]
     folder: str = field(default="", metadata={"json": False}, compare=False)
+
+    def seeds_of(self, row: Row) -> tuple[int, ...]:
+        """The seeds behind the measures of ``row``, in their order; none where they are unknown."""
+        if row.seeds:
+            return row.seeds
+        return self.seeds if len(row.score.per_seed) == len(self.seeds) else ()
 
     def to_json(self) -> dict[str, Any]:
         """The JSON object of this result; numbers that are not finite become null."""

@@ -24,9 +24,9 @@ class Column:
 
 
 def reference_row(result: Result) -> Row | None:
-    """The full-precision twin that the others are held against: the row that does not spike."""
-    silent = [row for row in result.rows if not row.spikes]
-    return next((row for row in silent if row.synapse.startswith("real")), None)
+    """The full-precision twin that the others are held against: ReLUs, one step, real weights."""
+    single = [row for row in result.rows if row.neuron.startswith("relu") and row.steps == 1]
+    return next((row for row in single if row.synapse.startswith("real")), None)
 
 
 def leading_row(result: Result) -> Row | None:
@@ -84,7 +84,11 @@ def cost_columns(result: Result) -> list[Column]:
             tuple(units.count_text(r.spikes_per_inference if r.spikes else None) for r in rows),
         ),
         Column("MACs", "multiply-accumulates", tuple(units.count_text(r.macs) for r in rows)),
-        Column("ACs", "accumulates, one a spike", tuple(units.count_text(r.acs) for r in rows)),
+        Column(
+            "ACs",
+            "accumulates, one a spike and target",
+            tuple(units.count_text(r.acs) for r in rows),
+        ),
         Column("adds", "other additions", tuple(units.count_text(r.adds) for r in rows)),
         Column(
             "neuron updates",

@@ -30,12 +30,15 @@ def summary(result: Result) -> list[str]:
     ]
 
 
-def seeds_text(result: Result) -> str:
-    """How many seeds, in words.
+def seeds_text(result: Result, row: Row) -> str:
+    """How many seeds are behind the numbers of ``row``, in words.
 
     A single seed is said to be one, because there is no interval then.
     """
-    many = len(result.seeds)
+    many = len(row.score.per_seed)
+    failed = sum(failure.row == row.name for failure in result.failures)
+    if failed:
+        return f"{many} of {many + failed} seeds"
     return f"{many} seeds" if many != 1 else "one seed, so without an interval"
 
 
@@ -43,7 +46,7 @@ def _score(result: Result, row: Row) -> str:
     images = result.data.splits.get("test")
     where = f"On {images:,} test images of {result.data.name}" if images else "On the test images"
     score = score_of(result)
-    said = f"{where}, {row.name} reaches {score.text(row.score)} ({seeds_text(result)})"
+    said = f"{where}, {row.name} reaches {score.text(row.score)} ({seeds_text(result, row)})"
     twin = reference_row(result)
     if twin is None or twin is row:
         return f"{said}."

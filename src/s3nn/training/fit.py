@@ -321,7 +321,9 @@ def _can_run(run: Run) -> None:
         find_compiler()
     if run.fit.step == "compiled" and run.optim.sharpen != 1:
         raise UsageError("--optim.sharpen would compile the step anew each epoch: use step lean")
-    if run.optim.label_smoothing and not make_loss(run.optim.loss).smooths:
+    loss = make_loss(run.optim.loss)
+    loss.check_steps(run.model.steps)
+    if run.optim.label_smoothing and not loss.smooths:
         raise UsageError(
             f"optim.label_smoothing={run.optim.label_smoothing:g} does nothing to the loss "
             f"{run.optim.loss}, which is no cross-entropy: pass --optim.label-smoothing 0"

@@ -89,6 +89,8 @@ def restraint_of(
             f"model.neuron={run.model.neuron}",
             "drop --budget and --penalty; its neurons fire once at most",
         )
+    if run.budget.limit is not None:
+        Watch(network, [])  # which says so of a network without spikes
     spending = spending_of(run.budget, network, shape) if spending is None else spending
     if spending is None and run.penalty.name is None:
         return None
@@ -103,6 +105,12 @@ def _can_see(penalty: Penalty, run: Run) -> None:
             f"the {run.penalty.name} penalty, which reads membrane potentials",
             "--fit.step lean, compiled and events, --fit.window",
             "take --fit.step plain and no window, or --penalty.name synaptic",
+        )
+    if penalty.of_trials and run.fit.window is not None:
+        raise UnsupportedError(
+            f"the {run.penalty.name} penalty, which reads all time steps of a neuron at once",
+            "--fit.window",
+            "drop the window, or take --penalty.name l1",
         )
 
 

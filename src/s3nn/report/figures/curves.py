@@ -64,8 +64,9 @@ def seed_table(curves: Curves, which: str) -> NDArray[np.float64]:
 def _scale(axes: Axes, which: str, tables: list[NDArray[np.float64]]) -> None:
     """Losses on a logarithmic axis; scores from where the first quarter of training ends."""
     if not which.endswith("loss"):
-        late = [np.nanmin(table[:, table.shape[1] // 4 :]) for table in tables]
-        axes.set_ylim(bottom=min(late, default=0) - 1)
+        late = [table[:, table.shape[1] // 4 :] for table in tables]
+        lowest = [np.nanmin(part) for part in late if np.isfinite(part).any()]
+        axes.set_ylim(bottom=min(lowest, default=0) - 1)
     elif all(np.nanmin(table) > 0 for table in tables):
         axes.set_yscale("log")
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))

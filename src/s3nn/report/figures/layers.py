@@ -44,8 +44,8 @@ def firing_rates(result: Result) -> str:
 def energy_by_layer(result: Result, price_list: str) -> str:
     """How each row's energy divides over its layers, the whole being written at the end (SVG).
 
-    Full colour is a layer whose input is analog (it multiplies); pale is one whose input is
-    spikes, counts or signs (it accumulates).
+    Full colour is a layer whose input is analog or counts (it multiplies); pale is one whose input
+    is spikes or signs (it accumulates).
     """
     rows = [row for row in result.rows if row.energy_pj.get(price_list, 0) > 0]
 
