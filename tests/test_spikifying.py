@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import pytest
 import torch
@@ -70,7 +71,7 @@ def fired(network: Spikified, x: Tensor) -> dict[str, Tensor]:
 @pytest.mark.parametrize("make", [cnn, Everything])
 @pytest.mark.parametrize("neuron", ["fire", "fire(learn=True, per_channel=True)", "lif"])
 def test_every_relu_is_a_layer_of_neurons(make: type[nn.Module], neuron: str) -> None:
-    x, expected = batch(), {cnn: [8, 12, 20], Everything: [4, 4, 6, 7, 7, 7]}[make]
+    x, expected = batch(64), {cnn: [8, 12, 20], Everything: [4, 4, 6, 7, 7, 7]}[make]
     network = spikify(make(), neuron=neuron, calibrate=x)
     assert not any(isinstance(m, (nn.ReLU, nn.ReLU6)) for m in network.modules())
     spikes = fired(network, x)
@@ -91,7 +92,7 @@ def test_channels_are_counted_with_and_without_a_batch() -> None:
         assert [layer.threshold.value().numel() for layer in layers] == [8, 12, 20]
     reshaped = nn.Sequential(nn.Linear(8, 8), nn.Unflatten(1, (4, 2)), nn.ReLU())
     with pytest.raises(UsageError, match=r"the channels of 1 cannot be read off .* calibrate=x"):
-        spikify(reshaped)
+        spikify(reshaped, neuron="fire(per_channel=True)")
     assert spikify(reshaped, calibrate=torch.randn(4, 8)).report.neurons == ("neurons._2",)
 
 
@@ -315,3 +316,98 @@ def test_a_spikified_network_trains(synapse: str) -> None:
     network.eval()
     right = (network(images[1200:]).argmax(1) == labels[1200:]).double().mean()
     assert right > 0.8, f"accuracy on held-out digits {right:.3f}"
+
+
+class Small(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.linear = nn.Conv2d(1, 4, 3), nn.Linear(144, 3)
+
+    def forward(self, x: Tensor, mask: Tensor | None = None, features: bool = False) -> Any:
+        x = torch.relu(self.conv(x))
+        if mask is not None:
+            x = x * mask
+        x = x.view(x.size(0), -1)
+        return x if features else self.linear(x)
+
+
+def test_options_keep_their_defaults_and_sizes_are_no_values() -> None:
+    x = torch.randn(8, 1, 8, 8)
+    network = spikify(Small(), calibrate=x)
+    assert network.report.findings == ()
+    assert network(x).shape == (8, 3)
+
+
+def test_dropout_that_never_rests_does_not() -> None:
+    class Bayesian(Small):
+        def forward(self, x: Tensor) -> Tensor:
+            x = torch.relu(self.conv(x)).flatten(1)
+            return self.linear(functional.dropout(x, 0.3, training=True))
+
+    x = torch.randn(8, 1, 8, 8)
+    network = spikify(Bayesian(), calibrate=x).eval()
+    assert not torch.equal(network(x), network(x))
+
+
+def test_what_depends_on_the_mode_is_refused() -> None:
+    class Auxiliary(Small):
+        def forward(self, x: Tensor) -> Any:
+            y = self.linear(torch.relu(self.conv(x)).flatten(1))
+            return (y, y) if self.training else y
+
+    class Noisy(Small):
+        def forward(self, x: Tensor) -> Tensor:
+            scale = 0.5 if self.training else 1.0
+            return self.linear(torch.relu(scale * self.conv(x)).flatten(1))
+
+    for model in (Auxiliary(), Noisy()):
+        with pytest.raises(UnsupportedError, match="something else in training than in evaluation"):
+            spikify(model)
+        assert all(module.training for module in model.modules())
+
+
+def test_layers_that_learn_their_sizes_do() -> None:
+    def lazy() -> nn.Module:
+        return nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.LazyLinear(3))
+
+    assert spikify(lazy(), calibrate=torch.randn(4, 1, 8, 8))(torch.randn(2, 1, 8, 8)).shape == (
+        2,
+        3,
+    )
+    with pytest.raises(UsageError, match="learn their sizes from the first batch"):
+        spikify(lazy())
+
+
+def test_an_answer_of_spikes_is_found() -> None:
+    found = spikify(nn.Sequential(nn.Linear(8, 4), nn.ReLU())).report.findings
+    assert [finding.what for finding in found] == [
+        "the answer is spikes, 0 or 1, and was real numbers"
+    ]
+
+
+def test_channels_matter_to_some_neurons_only() -> None:
+    unknown = nn.Sequential(
+        nn.Conv2d(1, 2, 3), nn.Upsample(scale_factor=2), nn.ReLU(), nn.Conv2d(2, 1, 1)
+    )
+    assert spikify(unknown)(torch.randn(1, 1, 8, 8)).shape == (1, 1, 12, 12)
+    with pytest.raises(UsageError, match="give spikify a batch of inputs"):
+        spikify(unknown, neuron="fire(per_channel=True)")
+
+
+@pytest.mark.parametrize(
+    ("calibrate", "says"),
+    [
+        (
+            torch.randn(8, 1, 9, 9),
+            r"cannot run on calibrate, torch.float32 of the shape \(8, 1, 9, 9\)",
+        ),
+        ([torch.randn(8, 1, 8, 8)], "a tensor of floating-point inputs .*, got list"),
+        (torch.zeros(8, 1, 8, 8, dtype=torch.uint8), "floating-point inputs .*, got torch.uint8"),
+        (torch.zeros(0, 1, 8, 8), "needs an input, got the shape"),
+        (torch.full((8, 1, 8, 8), torch.nan), "not finite"),
+    ],
+)
+def test_batches_that_set_no_threshold_are_refused(calibrate: Any, says: str) -> None:
+    with pytest.raises(UsageError, match=says) as caught:
+        spikify(Small(), calibrate=calibrate)
+    assert "\n" not in str(caught.value)

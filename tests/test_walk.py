@@ -19,6 +19,7 @@ import s3nn
 from s3nn import own
 from s3nn.cli import main
 from s3nn.errors import UsageError
+from s3nn.models import Parts
 from s3nn.registry import MODELS
 
 WALK = Path(__file__).resolve().parents[1] / "docs" / "walk.md"
@@ -145,6 +146,11 @@ def test_the_same_file_again_is_the_same(tmp_path: Path) -> None:
         ("import nowhere", "cannot be imported (ModuleNotFoundError: No module named 'nowhere')"),
         ("def f(:", "cannot be imported (SyntaxError"),
         ("from torch import nn\nclass Cnn7(nn.Module): pass", "the model cnn7 is there already"),
+        ("import sys\nsys.exit('usage')", "cannot be imported (SystemExit: usage)"),
+        (
+            "from torch import nn\nclass HTTPNet(nn.Module): pass\nclass Httpnet(nn.Module): pass",
+            "the model httpnet is there already",
+        ),
     ],
 )
 def test_files_that_cannot_be_added(tmp_path: Path, text: str, says: str) -> None:
@@ -200,3 +206,31 @@ def test_a_run_json_does_not_name_a_file(tmp_path: Path) -> None:
         with pytest.raises(UsageError):
             s3nn.Run.from_json(tree)
     assert not (tmp_path / "executed").exists()
+
+
+@pytest.mark.parametrize(
+    ("body", "spec", "says"),
+    [
+        (
+            "def __init__(self, hidden): super().__init__()",
+            "odd",
+            "needs hidden: write --model.name",
+        ),
+        (
+            "def __init__(self):\n        super().__init__(); self.l = nn.Linear(784, 10)\n"
+            "    def forward(self, x): return self.l(x.flatten(1))",
+            "odd",
+            r"cannot be built for images \(1, 8, 8\) and 10 classes \(RuntimeError: mat1",
+        ),
+    ],
+)
+def test_networks_that_cannot_be_built_say_why(
+    tmp_path: Path, body: str, spec: str, says: str
+) -> None:
+    text = f"from torch import nn\nclass Odd(nn.Module):\n    {body}\n"
+    s3nn.add_models(write(tmp_path / "odd.py", text))
+    try:
+        with pytest.raises(UsageError, match=says):
+            MODELS.build(spec, input_shape=(1, 8, 8), classes=10, parts=Parts(), width=1.0)
+    finally:
+        del MODELS.entries["odd"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import re
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from torch import Tensor, fx, nn
 from torch.fx.passes.shape_prop import ShapeProp
 
 from s3nn.errors import UnsupportedError, UsageError
+from s3nn.graph.trace import evaluating
 
 
 def _sizes(*kinds: str) -> set[str]:
@@ -25,6 +27,8 @@ DROPOUTS = {
     "dropout1d": nn.Dropout1d,
     "dropout2d": nn.Dropout2d,
     "dropout3d": nn.Dropout3d,
+    "alphadropout": nn.AlphaDropout,
+    "featurealphadropout": nn.FeatureAlphaDropout,
 }
 # What comes out has the channels of what goes in.
 KEEP_CHANNELS = _sizes("maxpool", "adaptivemaxpool", "avgpool", "adaptiveavgpool")
@@ -37,7 +41,9 @@ NOT_CONVERTED = {
     **dict.fromkeys(("leakyrelu", "prelu", "rrelu", "elu", "celu", "selu", "gelu"), USE_RELU),
     **dict.fromkeys(("silu", "mish", "tanh", "sigmoid", "softplus", "softsign"), USE_RELU),
     **dict.fromkeys(("hardswish", "hardsigmoid", "hardtanh", "clamp"), USE_RELU),
-    **dict.fromkeys(("softmax", "logsoftmax", "rnn", "gru", "lstm"), STAYS),
+    **dict.fromkeys(("glu", "logsigmoid", "threshold", "softshrink", "hardshrink"), USE_RELU),
+    **dict.fromkeys(("softmax", "softmin", "softmax2d", "logsoftmax", "layernorm"), STAYS),
+    **dict.fromkeys(("rnn", "gru", "lstm"), STAYS),
     **dict.fromkeys(("multiheadattention", "scaleddotproductattention"), STAYS),
     **dict.fromkeys(("transformer", "transformerencoder", "transformerencoderlayer"), STAYS),
     # nn.BatchNorm2d is `batchnorm2d`; this is the function.
@@ -57,21 +63,75 @@ class _Tracer(fx.Tracer):
 
 
 def trace(model: nn.Module) -> fx.GraphModule:
-    """The graph of a model of one input; its modules are the model's own."""
+    """The graph of a model of one input; its modules are the model's own.
+
+    Arguments beside it that have defaults keep them.  The model is traced in training and in
+    evaluation: functions of dropout that differ in them are marked ``by_mode``, and anything else
+    that does is an ``UnsupportedError``.
+    """
     where = type(model).__name__
+    modes = {module: module.training for module in model.modules()}
     try:
-        graph = _Tracer().trace(model)
-    except Exception as error:
-        raise UnsupportedError(
-            "a forward pass that torch.fx cannot trace",
-            where,
-            f"take out what depends on the values of tensors ({error})",
-        ) from error
+        evaluated, graph = _traced(model.eval()), _traced(model.train())
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+    _mark_modes(graph, evaluated, where)
     inputs = [node for node in graph.nodes if node.op == "placeholder" and not node.args]
     if len(inputs) != 1:
         names = ", ".join(node.name for node in inputs)
         raise UnsupportedError(f"a model with the inputs {names}", where, "give it one tensor")
     return fx.GraphModule(model, graph)
+
+
+def _traced(model: nn.Module) -> fx.Graph:
+    """The graph of a model in the mode it is in, its options at their defaults."""
+    options = [*inspect.signature(model.forward).parameters.values()][1:]
+    plain = (type(None), bool, int, float, str)
+    given = {p.name: p.default for p in options if isinstance(p.default, plain)}
+    try:
+        graph = _Tracer().trace(model, concrete_args=given or None)
+    except Exception as error:
+        raise UnsupportedError(
+            "a forward pass that torch.fx cannot trace",
+            type(model).__name__,
+            f"take out what depends on the values of tensors ({error})",
+        ) from error
+    # An option leaves a placeholder behind, and asserts that it has its default.
+    inputs = graph.find_nodes(op="placeholder")
+    left = {node for node in inputs if str(node.target).rpartition("_")[0] in given}
+    for node in graph.nodes:
+        if node.all_input_nodes and left.issuperset(node.all_input_nodes):
+            left.add(node)
+    for node in reversed(graph.nodes):
+        if node in left:
+            graph.erase_node(node)
+    return graph
+
+
+def _mark_modes(graph: fx.Graph, evaluated: fx.Graph, where: str) -> None:
+    """Note at a node whether it depends on ``self.training``; only some functions may."""
+    ours, theirs = ({node: i for i, node in enumerate(g.nodes)} for g in (graph, evaluated))
+    alike = len(ours) == len(theirs)
+    for node, other in zip(ours, theirs, strict=False):
+        same = node.op == "get_attr" or node.target == other.target
+        alike &= node.op == other.op and same
+        if alike and _said(node, ours) != _said(other, theirs):
+            node.meta["by_mode"] = True
+            alike = _plain_name(getattr(node.target, "__name__", "")) in {*DROPOUTS, "batchnorm"}
+        if not alike:
+            break
+    if not alike:
+        raise UnsupportedError(
+            "a forward pass that computes something else in training than in evaluation",
+            where,
+            "leave that to modules, such as nn.Dropout, or take self.training out of forward",
+        )
+
+
+def _said(node: fx.Node, numbers: dict[fx.Node, int]) -> Any:
+    """The arguments of a node, other nodes by their numbers."""
+    return fx.node.map_arg((node.args, node.kwargs), lambda n: numbers[n])
 
 
 def module_of(network: fx.GraphModule, node: fx.Node) -> nn.Module | None:
@@ -93,6 +153,10 @@ def operation(network: fx.GraphModule, node: fx.Node) -> str:
             name = str(node.target)
         case _:
             name = ""
+    return _plain_name(name)
+
+
+def _plain_name(name: str) -> str:
     return name.lower().replace("_", "")
 
 
@@ -115,9 +179,19 @@ def in_place(network: fx.GraphModule, node: fx.Node) -> bool:
 
 
 def note_shapes(network: fx.GraphModule, x: Tensor) -> None:
-    """Run ``x`` through a copy in eval mode and note every value's shape at its node."""
-    probe = copy.deepcopy(network).eval()
-    with torch.no_grad():
+    """Run ``x`` through a copy in eval mode and note every value's shape at its node.
+
+    Layers that learn their sizes from what they read do so here.
+    """
+    with torch.no_grad(), evaluating(network):
+        try:
+            network(x)
+        except Exception as error:
+            raise UsageError(
+                f"the network cannot run on calibrate, {x.dtype} of the shape {tuple(x.shape)}: "
+                f"{' '.join(str(error).split())[:300]}"
+            ) from error
+        probe = copy.deepcopy(network)
         ShapeProp(probe).propagate(x)
     for node, seen in zip(network.graph.nodes, probe.graph.nodes, strict=True):
         node.meta["shape"] = getattr(seen.meta.get("tensor_meta"), "shape", None)
@@ -137,7 +211,7 @@ def channels(network: fx.GraphModule, node: fx.Node) -> int:
 def _channels(network: fx.GraphModule, node: fx.Node) -> int | None:
     shape: Any = node.meta.get("shape")
     if shape is not None:
-        return int(shape[1])
+        return int(shape[1]) if len(shape) > 1 else None
     layer = module_of(network, node)
     for attribute in ("out_channels", "out_features", "num_features", "num_channels"):
         size = getattr(layer, attribute, None)

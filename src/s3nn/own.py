@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from s3nn.errors import UsageError
+from s3nn.errors import S3nnError, UsageError
 from s3nn.models import Parts
 from s3nn.registry import MODELS, Entry, snake_case
 from s3nn.spikifying import spikify
@@ -55,11 +55,11 @@ def add_models(path: Path | str) -> list[str]:
     own = [kind for kind in own if kind.__module__ == module.__name__]
     if not own:
         raise UsageError(f"{path} has no network: write a class that derives from nn.Module")
-    found = []
+    found: dict[str, Entry] = {}
     for kind in own:
         name = snake_case(kind.__name__)
         known = MODELS.entries.get(name)
-        if known is not None and known.module != module.__name__:
+        if name in found or (known is not None and known.module != module.__name__):
             raise UsageError(f"{path}: the model {name} is there already; rename {kind.__name__}")
         attribute = f"_built_{kind.__name__}"
         plain = "parts" not in inspect.signature(kind).parameters
@@ -67,11 +67,11 @@ def add_models(path: Path | str) -> list[str]:
         built.answers_images = bool(getattr(kind, "answers_images", False))
         setattr(module, attribute, built)
         summary = (inspect.getdoc(kind) or "").partition("\n")[0]
-        MODELS.entries[name] = Entry(name, module.__name__, attribute, summary)
-        found.append(name)
+        found[name] = Entry(name, module.__name__, attribute, summary)
+    MODELS.entries.update(found)
     if str(file) not in _files:
         _files.append(str(file))
-    return found
+    return list(found)
 
 
 def _import(file: Path, called: str) -> ModuleType:
@@ -86,7 +86,7 @@ def _import(file: Path, called: str) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
         reason = " ".join(str(error).split())[:200]
         raise UsageError(
@@ -99,7 +99,8 @@ def _rebuilt(kind: type[nn.Module], name: str) -> Callable[..., nn.Module]:
     """What the registry calls to build a plain network with the row's neurons and synapses."""
     given = ("input_shape", "classes")
     takes = inspect.signature(kind).parameters
-    options = [p for key, p in takes.items() if key not in given and p.kind is not p.VAR_KEYWORD]
+    several = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+    options = [p for key, p in takes.items() if key not in given and p.kind not in several]
 
     @wraps(kind, updated=())
     def build(
@@ -108,11 +109,25 @@ def _rebuilt(kind: type[nn.Module], name: str) -> Callable[..., nn.Module]:
         if width != 1:
             raise UsageError(f"the model {name} has one width: leave model.width at 1, got {width}")
         context = {"input_shape": input_shape, "classes": classes}
-        network = kind(**{key: value for key, value in context.items() if key in takes}, **own)
-        with torch.no_grad():  # layers that learn their sizes do so here
-            mode = network.training
-            answer = network.eval()(torch.zeros(2, *input_shape))
-            network.train(mode)
+        missing = [p.name for p in options if p.default is p.empty and p.name not in own]
+        if missing:
+            raise UsageError(
+                f"the model {name} needs {', '.join(missing)}: write --model.name "
+                f'"{name}({", ".join(f"{key}=..." for key in missing)})", or give defaults'
+            )
+        try:
+            network = kind(**{key: value for key, value in context.items() if key in takes}, **own)
+            with torch.no_grad():  # layers that learn their sizes do so here
+                mode = network.training
+                answer = network.eval()(torch.zeros(2, *input_shape))
+                network.train(mode)
+        except S3nnError:
+            raise
+        except Exception as error:
+            raise UsageError(
+                f"the model {name} cannot be built for images {tuple(input_shape)} and {classes} "
+                f"classes ({type(error).__name__}: {' '.join(str(error).split())[:200]})"
+            ) from error
         shape = tuple(getattr(answer, "shape", ()))
         wanted = (2, *input_shape) if getattr(kind, "answers_images", False) else (2, classes)
         if shape != wanted:

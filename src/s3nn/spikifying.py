@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
+from torch.nn.parameter import is_lazy
 
 from s3nn._tracing import (
     DROPOUTS,
@@ -28,7 +29,7 @@ from s3nn._tracing import (
 )
 from s3nn.errors import UsageError
 from s3nn.graph.ir import Edge
-from s3nn.graph.trace import operation_of, output_edge
+from s3nn.graph.trace import is_size, operation_of, output_edge
 from s3nn.neurons import Neuron, Threshold, make_neuron
 from s3nn.registry import SYNAPSES, Spec
 from s3nn.synapses import Synapse, SynapticConv2d, SynapticLinear
@@ -109,13 +110,20 @@ def spikify(
     """
     if not 0 < firing_rate < 1:
         raise UsageError(f"firing_rate is a share between 0 and 1, got {firing_rate}")
+    if calibrate is not None:
+        _check_batch(calibrate, model)
     network = trace(copy.deepcopy(model))
     if calibrate is not None:
         note_shapes(network, calibrate)
+    if any(is_lazy(parameter) for parameter in network.parameters()):
+        raise UsageError(
+            f"{type(model).__name__} has layers that learn their sizes from the first batch: run "
+            "one through it first, or give spikify calibrate=x"
+        )
     conversion = _Conversion(network, neuron)
     if not conversion.neurons:
         raise UsageError(f"{type(model).__name__} has no ReLU that could become neurons")
-    findings = [*conversion.findings, *conversion.analog_reads()]
+    findings = [*conversion.findings, *conversion.analog_reads(), *conversion.spiking_answer()]
     if str(synapse) != "real":
         findings += conversion.see_weights_through(synapse)
     network.delete_all_unused_submodules()
@@ -127,6 +135,19 @@ def spikify(
     return Spikified(network, SpikifyReport(tuple(conversion.neurons), tuple(findings)))
 
 
+def _check_batch(x: Tensor, model: nn.Module) -> None:
+    """Raise a ``UsageError`` for what thresholds cannot be set by."""
+    if not isinstance(x, Tensor) or not x.is_floating_point():
+        got = str(x.dtype) if isinstance(x, Tensor) else type(x).__name__
+        raise UsageError(f"calibrate is a tensor of floating-point inputs (N, ...), got {got}")
+    least = 2 if any(isinstance(m, _BatchNorm) for m in model.modules()) else 1
+    if x.ndim < 1 or len(x) < least:
+        needs = "two inputs or more, for the variances of batch-norms" if least == 2 else "an input"
+        raise UsageError(f"calibrate needs {needs}, got the shape {tuple(x.shape)}")
+    if not bool(x.isfinite().all()):
+        raise UsageError("calibrate has values that are not finite")
+
+
 class _Conversion:
     """A walk through the graph that puts neurons in and notes what every edge carries."""
 
@@ -135,6 +156,7 @@ class _Conversion:
         self.neurons: list[str] = []
         self.findings: list[Finding] = []
         self.edges: dict[fx.Node, Edge] = {}
+        self.sizes: set[fx.Node] = set()
         self.behind_neurons: set[fx.Node] = set()
         self.home = "neurons"
         while hasattr(network, self.home):
@@ -144,6 +166,9 @@ class _Conversion:
             name = operation(network, node)
             if name in RELUS:
                 self._fire(node)
+            elif name and is_size(node, self.sizes):
+                self.sizes.add(node)
+                self.edges[node] = Edge.ANALOG
             else:
                 self._note(node, name)
         self.before_neurons: set[fx.Node] = set()
@@ -156,7 +181,7 @@ class _Conversion:
         if self.edges[u] == Edge.SPIKE:  # max(0, s) = s
             spikes = u
         else:
-            layer = make_neuron(self.neuron, channels(self.network, u))
+            layer = self._neuron(u)
             for parameter in itertools.islice(self.network.parameters(), 1):
                 layer.to(parameter)  # its device and dtype
             name = f"{self.home}.{node.name}"
@@ -171,10 +196,21 @@ class _Conversion:
         node.replace_all_uses_with(spikes)
         graph.erase_node(node)
 
+    def _neuron(self, u: fx.Node) -> Neuron:
+        """Neurons for the potentials of a node; how many channels they have matters to some."""
+        try:
+            return make_neuron(self.neuron, channels(self.network, u))
+        except UsageError:
+            try:
+                return make_neuron(self.neuron, None)
+            except UsageError:
+                pass
+            raise
+
     def _note(self, node: fx.Node, name: str) -> None:
-        if node.op == "call_function" and name in DROPOUTS:
+        if node.op == "call_function" and name in DROPOUTS and node.meta.get("by_mode"):
             self._make_module(node, DROPOUTS[name])
-        inputs = tuple(self.edges[n] for n in node.all_input_nodes)
+        inputs = tuple(self.edges[n] for n in node.all_input_nodes if n not in self.sizes)
         does = operation_of(node, self.network) if name else ""
         self.edges[node] = output_edge(does, inputs) if inputs else Edge.ANALOG
         if any(n in self.behind_neurons for n in node.all_input_nodes):
@@ -188,7 +224,7 @@ class _Conversion:
         share = node.kwargs.get("p", node.args[1] if len(node.args) > 1 else 0.5)
         target = f"{self.home}.{node.name}"
         self.network.add_submodule(target, kind(share).train(self.network.training))
-        (x,) = node.all_input_nodes
+        x = node.all_input_nodes[0]
         node.op, node.target, node.args, node.kwargs = "call_module", target, (x,), {}
 
     def _layers(self) -> Iterator[tuple[fx.Node, nn.Module]]:
@@ -199,6 +235,14 @@ class _Conversion:
             if isinstance(layer, (_ConvNd, nn.Linear)) and node.target not in seen:
                 seen.add(node.target)
                 yield node, layer
+
+    def spiking_answer(self) -> Iterator[Finding]:
+        """A ReLU at the very end, whose answer is spikes now."""
+        for node in self.network.graph.find_nodes(op="output"):
+            for source in node.all_input_nodes:
+                if self.edges[source].binary:
+                    what = "the answer is spikes, 0 or 1, and was real numbers"
+                    yield Finding(where(source), what, "leave the last ReLU out, and train again")
 
     def analog_reads(self) -> Iterator[Finding]:
         """The layers behind binary neurons that multiply; a read-out may count spikes."""
@@ -257,11 +301,13 @@ def _batch_statistics(network: nn.Module) -> Iterator[None]:
     for norm in norms:
         norm.train()
         norm.momentum = 1.0
-    yield
-    for norm, momentum in norms.items():
-        norm.momentum = momentum
-    for module, training in modes.items():
-        module.training = training
+    try:
+        yield
+    finally:
+        for norm, momentum in norms.items():
+            norm.momentum = momentum
+        for module, training in modes.items():
+            module.training = training
 
 
 class _Calibration(fx.Interpreter):

@@ -74,10 +74,11 @@ def check_surrogate(surrogate: Surrogate, thresholds: Sequence[float] = (0.5, 1.
 def check_neuron(make: Callable[[int], Neuron], channels: int = 3) -> None:
     """Hold the neurons ``make(channels)`` to their contract.
 
-    They keep shape and dtype, emit what they declare, pass a gradient to their input and to every
-    element of every parameter, keep no state between calls, treat samples apart, and do in eval
-    mode what they do in training.  With a memory: no output depends on a later step, one step of
-    ``run`` is ``forward``, and ``run`` is the sequence of ``step``s.
+    They keep shape and dtype, one of fewer bits than their parameters' too, emit what they declare,
+    pass a gradient to their input and to every element of every parameter, keep no state between
+    calls, treat samples apart, and do in eval mode what they do in training.  With a memory: no
+    output depends on a later step, one step of ``run`` is ``forward``, and ``run`` is the sequence
+    of ``step``s.
 
     >>> from s3nn.neurons import Fire
     >>> check_neuron(lambda channels: Fire(learn=True, per_channel=True, channels=channels))
@@ -87,6 +88,8 @@ def check_neuron(make: Callable[[int], Neuron], channels: int = 3) -> None:
             neuron = make(channels).to(dtype)
             current, other = normal(shape, 0, dtype) * 2, normal(shape, 1, dtype) * 2
             _check_layer_of_neurons(neuron, current, other)
+            few = neuron(current.to(torch.bfloat16)).dtype
+            hold(few is torch.bfloat16, f"{neuron} keeps bfloat16 where it has {dtype}, got {few}")
             if isinstance(neuron, TemporalNeuron):
                 _check_memory(neuron, torch.stack([current, other, current + other]))
 

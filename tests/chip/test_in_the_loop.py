@@ -6,12 +6,13 @@ import copy
 from math import exp
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.testing import assert_close
 
-from s3nn.chip import VirtualChip, on_chip
+from s3nn.chip import Events, VirtualChip, on_chip
 from s3nn.chip.host import SINGLE_STEP_TAU, to_integers, volley
 from s3nn.clock import Scan, Unroll, make_readout, unroll
 from s3nn.clock.encoders import Latency
@@ -231,6 +232,10 @@ def in_time(model: nn.Module, output: str | None = "integrator") -> nn.Module:
         (lambda: in_time(OneHidden((1, 8, 8), 10, Parts("lif"))), "lif over 4 steps"),
         (lambda: in_time(OneHidden((1, 8, 8), 10, Parts("cuba(learn=True)"))), "cuba over 4 steps"),
         (lambda: in_time(OneHidden((1, 8, 8), 10, Parts("cuba")), None), "whose outputs nobody"),
+        (
+            lambda: in_time(OneHidden((1, 8, 8), 10, Parts("cuba(reset=soft)"))),
+            "cuba with reset=so",
+        ),
     ],
 )
 def test_networks_that_no_chip_takes(net, says: str) -> None:  # type: ignore[no-untyped-def]
@@ -242,3 +247,17 @@ def test_a_network_that_is_too_large() -> None:
     there = on_chip(in_time(OneHidden((1, 8, 8), 11, Parts("cuba"))), VirtualChip())
     with pytest.raises(UsageError, match="layer 2 needs the neurons 246 to 256"):
         there(torch.rand(2, 1, 8, 8))
+
+
+def test_a_network_that_is_refused_stays_whole() -> None:
+    network = in_time(OneHidden((1, 8, 8), 10, Parts("cuba")), None)
+    kinds = [type(module) for module in network.modules()]
+    with pytest.raises(UnsupportedError):
+        on_chip(network, VirtualChip())
+    assert [type(module) for module in network.modules()] == kinds
+    network(torch.rand(2, 1, 8, 8))
+
+
+def test_events_before_the_start_are_in_no_step() -> None:
+    events = Events(np.zeros(2, int), np.zeros(2, int), np.array([-0.1, 1.5]))
+    assert events.in_steps(4, 1, 1).ravel().tolist() == [0, 1, 0, 0]

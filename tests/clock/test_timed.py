@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from s3nn.clock import EarliestPool2d, Race, TimedLayer, race, timed, unroll
 from s3nn.clock.encoders import Direct, Latency
+from s3nn.clock.race import Arrivals
 from s3nn.clock.readouts import FirstSpike, Mean
 from s3nn.energy import count, lint
 from s3nn.errors import UnsupportedError, UsageError
@@ -18,7 +19,7 @@ from s3nn.models import Mlp, Parts
 from s3nn.models.base import SpikingModel
 from s3nn.neurons import make_neuron
 from s3nn.neurons.sstdp import Sstdp
-from s3nn.synapses import SynapticConv2d, SynapticLinear
+from s3nn.synapses import Integer, SynapticConv2d, SynapticLinear
 from s3nn.synapses.real import Real
 from s3nn.training.build import build_model
 
@@ -301,3 +302,33 @@ def test_names_make_such_a_network() -> None:
     assert (net.steps, len(net.hidden)) == (255, 1)
     with pytest.raises(UnsupportedError, match="gates on spike times"):
         build_model(model, (1, 28, 28), 10, gates=Gates(spatial=True))
+
+
+def test_neurons_drawn_anew_leave_the_trained_steps_of_the_others() -> None:
+    layer = TimedLayer(SynapticLinear(Integer(4), 9, 5), Sstdp(3.0, redraw=0.5), STEPS)
+    log_step = layer.weights.synapse.log_step
+    with torch.no_grad():
+        log_step += 1
+        layer.weights.weight[1] = -1.0
+        layer.weights.weight[[0, 2, 3, 4]] = 9.0
+    before = log_step.detach().clone()
+    layer(torch.zeros(8, 9))
+    assert layer.redraw(torch.Generator().manual_seed(0)) == 1
+    assert layer.weights.synapse.log_step is log_step
+    assert (log_step != before).tolist() == [False, True, False, False, False]
+
+
+def test_images_are_scaled_and_late_spikes_left_out_in_both_forms() -> None:
+    x = torch.rand(5, 1, 8, 8)
+    encoder = Latency(4, least=0.2, tau=4.0, side=4)
+    arrivals = Arrivals(encoder)(x)
+    assert arrivals.shape == (5, 1, 4, 4)
+    in_steps = encoder(x).unflatten(0, (4, 5))
+    ticks = torch.arange(4).view(-1, 1, 1, 1, 1)
+    assert torch.equal((arrivals == ticks).float(), in_steps)
+    assert arrivals[arrivals.isfinite()].max() < 4
+
+
+def test_a_pool_of_times_has_the_places_of_a_max_pool() -> None:
+    times, options = torch.rand(2, 1, 5, 5), {"ceil_mode": True}
+    assert torch.equal(EarliestPool2d(2, **options)(times), -nn.MaxPool2d(2, **options)(-times))

@@ -6,7 +6,7 @@ import copy
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.testing import assert_close
 
 from s3nn.clock import Scan, Unroll, unroll
@@ -113,3 +113,17 @@ def test_neurons_behind_the_outputs(neuron: str) -> None:
     assert_close(fires.each_step(x), run(outputs))
     assert fires.each_step(x).any()
     assert_close(fires(x), run(outputs).sum(0))
+
+
+def test_a_neuron_in_two_places_goes_through_time_in_both() -> None:
+    def network(shared: bool) -> nn.Module:
+        model = Mlp((1, 4, 4), 3, Parts("lif"), width=0.02)
+        first, second = Lif(), Lif()
+        model.features = nn.Sequential(first, nn.Linear(8, 8), first if shared else second)
+        return model
+
+    apart, shared = unroll(network(False), 4), unroll(network(True), 4)
+    shared.load_state_dict(apart.state_dict(), strict=False)
+    assert [type(m) for m in shared.features][:3] == [Scan, nn.Linear, Scan]
+    x = 5 * torch.randn(6, 1, 4, 4)
+    assert torch.equal(apart.eval()(x), shared.eval()(x))

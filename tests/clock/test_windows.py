@@ -13,6 +13,7 @@ from s3nn.clock import Unroll, Windows, unroll
 from s3nn.clock.encoders import Rows
 from s3nn.errors import UnsupportedError, UsageError
 from s3nn.models import Cnn7, Mlp, Parts
+from s3nn.neurons import make_neuron
 
 STEPS = 5
 
@@ -136,3 +137,21 @@ def test_evaluation_is_not_touched() -> None:
     whole = net(x)
     net.windows = Windows(1, recompute=True)
     assert torch.equal(net(x), whole)
+
+
+def test_pairs_of_layers_need_every_step() -> None:
+    model = Mlp((1, 8, 8), 10, Parts("antlr"), norm=False)
+    network = unroll(model, 4, output=make_neuron("antlr", 10))
+    network.windows = Windows(2)
+    with pytest.raises(UnsupportedError, match="whose gradient needs every step at once"):
+        network.train()(torch.randn(3, 1, 8, 8))
+
+
+def test_a_layer_that_is_called_twice_has_one_state_too_few() -> None:
+    model = Mlp((1, 4, 4), 3, Parts("lif"), width=0.02)
+    block = nn.Sequential(make_neuron("lif", 8), nn.Linear(8, 8))
+    model.features = nn.Sequential(block, block, make_neuron("lif", 8))
+    network = unroll(model, 4)
+    network.windows = Windows(2)
+    with pytest.raises(UnsupportedError, match="that the network calls twice"):
+        network.train()(torch.randn(3, 1, 4, 4))

@@ -102,3 +102,10 @@ def test_a_padding_in_words_is_refused() -> None:
     network.features[1][0] = SynapticConv2d(layer.synapse, 4, 4, 3, padding="same")
     with pytest.raises(UnsupportedError, match="feedback alignment with padding='same'"):
         FeedbackAlignment().prepare(network, SHAPE, 10, 0)
+
+
+def test_a_padding_that_is_not_zero_is_refused() -> None:
+    network = MODELS.build("cnn7", input_shape=SHAPE, classes=10, width=0.0625)
+    network.features[1][0].padding_mode = "reflect"
+    with pytest.raises(UnsupportedError, match="padding_mode='reflect'"):
+        FeedbackAlignment().prepare(network, SHAPE, 10, 0)

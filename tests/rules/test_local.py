@@ -203,3 +203,11 @@ def test_options_are_checked() -> None:
         make_rule("direct_feedback_alignment(error=sing)")
     with pytest.raises(UsageError, match="unknown option of rule brp 'p'"):
         make_rule("brp(p=1)")
+
+
+@pytest.mark.parametrize("spec", ["brp", "direct_feedback_alignment"])
+def test_neurons_that_are_called_twice_are_refused(spec: str) -> None:
+    network = MODELS.build("mlp", input_shape=(1, 4, 4), classes=5, width=0.02)
+    network.features[2] = network.features[0]
+    with pytest.raises(UnsupportedError, match=r"features\.0 is called twice"):
+        make_rule(spec).prepare(network, (1, 4, 4), 5, 0)

@@ -176,6 +176,10 @@ def test_what_stdp_cannot_do() -> None:
         UnsupportedError, match="a first layer that reads 8 values where images hav"
     ):
         Stdp().prepare(network, (1, 8, 8), 10, 0)
+    wide = Cnn7((1, 8, 8), 10, width=0.1)
+    wide.encode[0].padding = "same"
+    with pytest.raises(UnsupportedError, match="a first layer with padding='same'"):
+        Stdp().prepare(wide, (1, 8, 8), 10, 0)
     network.encode = nn.Sequential(network.encode, network.features[1])
     with pytest.raises(UnsupportedError, match="stdp of an encode with 2 synapses"):
         Stdp().prepare(network, (1, 8, 8), 10, 0)

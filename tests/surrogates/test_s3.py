@@ -138,3 +138,11 @@ def test_layout_and_precision_are_the_potentials(per_channel: bool) -> None:
         assert found.is_contiguous(memory_format=torch.channels_last)
     reference = S3().derivative(u.detach().double(), theta.double())
     assert_close(grad.double(), reference, rtol=0.03, atol=0.01)
+
+
+@pytest.mark.parametrize("name", ["s3", "timing_only"])
+@pytest.mark.parametrize("theta", [0.0, -0.5])
+def test_a_threshold_that_would_be_divided_by_is_above_zero(name: str, theta: float) -> None:
+    with pytest.raises(UsageError, match=f"{name} divides by the threshold, .* got {theta}"):
+        spike(torch.randn(3), theta, SURROGATES.build(name))
+    assert spike(torch.tensor([1.0]), theta, SURROGATES.build("sigmoid")).item() == 1

@@ -34,6 +34,7 @@ def on_chip(network: nn.Module, chip: Chip) -> Unroll:
     if network.steps == 1 and network.output is None:
         network.output = MeasuredOutput()
     layers: list[OnChip] = []
+    replaced: dict[str, nn.Module] = {}
     synapses: SynapticLinear | None = None
     first = 0
     for name, module in _leaves(network):
@@ -49,7 +50,7 @@ def on_chip(network: nn.Module, chip: Chip) -> Unroll:
                 "take such a model, for instance --model.name one_hidden",
             )
         measured = _measured(name, module, network.steps)
-        network.set_submodule(name, measured)
+        replaced[name] = measured
         spikes = measured.emits is Edge.SPIKE
         layers.append(OnChip(synapses, measured, first, _theta(measured), spikes))
         first += synapses.out_features
@@ -60,6 +61,8 @@ def on_chip(network: nn.Module, chip: Chip) -> Unroll:
             "it needs a layer of potentials at its end",
             'put integrators behind its outputs, --model.output "integrator(tau_s=4, tau_m=4)"',
         )
+    for name, neurons in replaced.items():
+        network.set_submodule(name, neurons)
     network.encoder = ToChip(network.encoder, chip, tuple(layers))
     return network
 
@@ -88,6 +91,13 @@ def _measured(name: str, module: Neuron | Scan, steps: int) -> Injected:
         return MeasuredFire(module)
     neuron = module.neuron if isinstance(module, Scan) else module
     if steps > 1 and isinstance(neuron, (Cuba, Integrator)) and not list(neuron.parameters()):
+        reset = getattr(neuron, "reset", "hard")
+        if reset != "hard":
+            raise UnsupportedError(
+                f"{name} (cuba with reset={reset}) on a chip",
+                "a spike of its neurons sets their potential to zero",
+                "take --model.neuron cuba with reset=hard",
+            )
         return MeasuredScan(neuron, steps)
     raise UnsupportedError(
         f"{name} ({type(neuron).__name__.lower()} over {steps} step{'s' * (steps > 1)}) on a chip",

@@ -97,7 +97,7 @@ class Events:
         """1 where there is a spike or more in a sampling interval: (steps, trials, lines)."""
         dense = np.zeros((steps, trials, lines), dtype=np.float32)
         step = np.floor(self.time).astype(np.int64)
-        there = step < steps
+        there = (step >= 0) & (step < steps)
         dense[step[there], self.trial[there], self.line[there]] = 1
         return dense
 

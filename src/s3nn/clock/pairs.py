@@ -27,6 +27,8 @@ class PairedScan(Scan):
         self.first, self.last = first, last
 
     def forward(self, current: Tensor) -> Tensor:
+        if self.passage is not None:
+            return self.passage.through(self, current)  # which says that they need every step
         if not (self.training and torch.is_grad_enabled()):
             return super().forward(current)
         neuron = self.neuron

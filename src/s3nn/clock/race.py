@@ -31,7 +31,7 @@ class Arrivals(Encoder):
         self.encoder = encoder
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.encoder.times(self.encoder.intensity(x).float()).to(x.dtype)
+        return self.encoder.arrivals(x).to(x.dtype)
 
 
 class _Lead(torch.autograd.Function):

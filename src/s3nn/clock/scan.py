@@ -53,6 +53,12 @@ class Passage:
                 "step at once",
                 "drop --fit.window, or take a neuron such as lif",
             )
+        if scan in self.leaving:
+            raise UnsupportedError(
+                "going through time in windows",
+                "a layer of neurons that the network calls twice",
+                "drop --fit.window, or give each call a layer of its own",
+            )
         folded = current.unflatten(0, (self.steps, -1))
         output, self.leaving[scan] = neuron.advance(folded, self.entering.get(scan))
         return output.flatten(0, 1)

@@ -143,9 +143,12 @@ class TimedLayer(Scan):
         high = self.timed.start * self.timed.threshold.value() / weight[0].numel()
         with torch.no_grad():
             drawn = torch.rand(weight.shape, generator=generator).to(weight) * high.to(weight)
-            places = slice(None) if which is None else which
-            weight[places] = drawn[places]
-            self.weights.synapse.attach(weight)
+            if which is None:
+                weight.copy_(drawn)
+                self.weights.synapse.attach(weight)
+            else:
+                weight[which] = drawn[which]
+                self.weights.synapse.attach_again(weight, which)
 
     def redraw(self, generator: torch.Generator) -> int:
         """New weights for neurons that hardly fired since the last call; how many there were."""
@@ -169,7 +172,8 @@ class EarliestPool2d(nn.MaxPool2d):
     """
 
     def forward(self, times: Tensor) -> Tensor:
-        return -max_pool2d(-times, self.kernel_size, self.stride, self.padding, self.dilation)
+        options = self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode
+        return -max_pool2d(-times, *options)
 
 
 def _patches(conv: SynapticConv2d, times: Tensor) -> Tensor:

@@ -109,7 +109,9 @@ def unroll(
             type(model).__name__,
             "derive it from s3nn.models.SpikingModel",
         )
-    temporal = [n for n, m in model.named_modules() if isinstance(m, TemporalNeuron)]
+    # A neuron in two places keeps the state of each: it is taken through time in both.
+    places = [*model.named_modules(remove_duplicate=False)]
+    temporal = [name for name, module in places if isinstance(module, TemporalNeuron)]
     repeats = steps > 1 and encoder.constant
     if repeats and not temporal and any(isinstance(m, Neuron) for m in model.modules()):
         raise UsageError(
@@ -131,7 +133,7 @@ def unroll(
 
 def _pool_charges(model: nn.Module, steps: int, encoder: Encoder) -> None:
     """Let the max-pools of ``model`` that run at every step compare charges."""
-    for name, module in list(model.named_modules()):
+    for name, module in list(model.named_modules(remove_duplicate=False)):
         once = encoder.constant and name.startswith("encode.")
         if isinstance(module, nn.MaxPool2d) and not once:
             model.set_submodule(name, ChargePool(module, steps))

@@ -106,7 +106,7 @@ def traced(model: nn.Module) -> Traced:
     for node in graph.nodes:
         if node.op not in ("call_module", "call_function", "call_method"):
             continue
-        if _is_size(node, sizes):
+        if is_size(node, sizes):
             sizes.add(node)
             continue
         found.sources[node] = tuple(n for n in node.all_input_nodes if n not in sizes)
@@ -183,7 +183,7 @@ _SIZES = ("size", "dim", "ndimension", "numel")
 _SIZE_ATTRIBUTES = ("shape", "ndim", "dtype", "device")
 
 
-def _is_size(node: fx.Node, sizes: set[fx.Node]) -> bool:
+def is_size(node: fx.Node, sizes: set[fx.Node]) -> bool:
     """Whether a node gives a size or what is computed from sizes, and no values of the network."""
     if node.op == "call_method" and node.target in _SIZES:
         return True

@@ -24,8 +24,10 @@ __all__ = [
 ]
 
 
-def make_neuron(spec: Spec | str, channels: int) -> Neuron:
+def make_neuron(spec: Spec | str, channels: int | None) -> Neuron:
     """The neuron that ``spec`` describes, for a layer of ``channels`` channels.
+
+    Without their number, neurons that have something a channel are a ``UsageError``.
 
     >>> make_neuron("fire(threshold=0.5, surrogate=s3(alpha=5))", channels=8).surrogate
     S3(alpha=5, beta=1.0)

@@ -58,4 +58,4 @@ def after(u: Tensor, s: Tensor, theta: Tensor, reset: Reset) -> Tensor:
     """The potential that is left of u where s fired: 0, u - theta, or u; s is a constant to it."""
     if reset == "hard":  # what is kept for backward is one byte a neuron
         return u * (s.detach() == 0)
-    return u - theta * s.detach() if reset == "soft" else u
+    return u - theta.to(u.dtype) * s.detach() if reset == "soft" else u

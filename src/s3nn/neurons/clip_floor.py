@@ -60,7 +60,7 @@ class ClipFloor(Neuron):
         self.threshold = threshold_of(threshold, learn, per_channel, channels)
 
     def forward(self, current: Tensor) -> Tensor:
-        theta = self.threshold(current)
+        theta = self.threshold(current).to(current.dtype)
         steps = _Floor.apply(current / theta * self.levels + self.shift)
         return theta * (steps / self.levels).clamp(0, 1)
 

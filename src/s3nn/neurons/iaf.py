@@ -79,7 +79,8 @@ class Iaf(SteppedNeuron):
             return state + current
         if self.precharge is None:
             return current
-        return self.precharge.to(current.dtype) * self.threshold(current) + current
+        theta = self.threshold(current).to(current.dtype)
+        return self.precharge.to(current.dtype) * theta + current
 
     def step(self, current: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
         u = self.charge(current, state)

@@ -72,7 +72,7 @@ class QuantisedLif(SteppedNeuron):
     def step(self, current: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
         u = self.charge(current, state)
         theta = self.threshold(u)
-        s = spike(u, theta, self.surrogate)
+        s, theta = spike(u, theta, self.surrogate), theta.to(u.dtype)
         return s, theta * _Nearest.apply(u * (1 - s) / theta, self.levels)
 
     def extra_repr(self) -> str:
@@ -80,7 +80,10 @@ class QuantisedLif(SteppedNeuron):
 
 
 def _checked(levels: Sequence[float]) -> tuple[float, ...]:
-    found = tuple(map(float, levels))
+    try:
+        found = tuple(map(float, levels))
+    except (TypeError, ValueError):
+        raise UsageError(f"quantised_lif takes levels as numbers, got {levels!r}") from None
     rising = all(low < high for low, high in pairwise(found))
     if len(found) < 2 or not rising or 0 not in found or found[-1] > 1:
         raise UsageError(

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from s3nn.errors import UnsupportedError
+from s3nn.graph.trace import evaluating
 from s3nn.rules.base import Rule, drawn, hidden_layers, part
 
 
@@ -55,6 +56,7 @@ class LocalRule(Rule):
         for name in ("encode", "features", "readout"):
             part(network, name, self)
         probe = copy.deepcopy(network).train()
+        _called_once(probe, shape, self)
         with torch.enable_grad(), torch.random.fork_rng(), self.attached(probe):
             some = next(probe.parameters())
             # Two images: a batch-norm of one has no variance.
@@ -122,6 +124,28 @@ class _Told(torch.autograd.Function):
 
 def _cut(module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
     return output.detach() if module.training else output
+
+
+def _called_once(network: nn.Module, shape: tuple[int, ...], rule: Rule) -> None:
+    """Refuse a network that calls a layer of neurons twice: one gradient would be told to two."""
+    calls: list[str] = []
+    layers = hidden_layers(network)
+    handles = [
+        layer.register_forward_hook(lambda *_, name=name: calls.append(name))
+        for name, layer in layers
+    ]
+    some = next(network.parameters())
+    with torch.no_grad(), evaluating(network):
+        network(torch.zeros((1, *shape), device=some.device, dtype=some.dtype))
+    for handle in handles:
+        handle.remove()
+    twice = next((name for name in calls if calls.count(name) > 1), None)
+    if twice is not None:
+        raise UnsupportedError(
+            f"the rule {type(rule).__name__} where {twice} is called twice",
+            type(network).__name__,
+            "give each call neurons of its own, or take --optim.rule backprop",
+        )
 
 
 def _keep_apart(network: nn.Module, outputs: dict[str, Tensor], rule: Rule) -> None:

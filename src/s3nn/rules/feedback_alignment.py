@@ -46,6 +46,12 @@ class FeedbackAlignment(Rule):
                     name,
                     "say the padding in pixels",
                 )
+            if getattr(layer, "padding_mode", "zeros") != "zeros":
+                raise UnsupportedError(
+                    f"feedback alignment with padding_mode={layer.padding_mode!r}",
+                    name,
+                    "pad with zeros",
+                )
             self.register_buffer(f"feedback{i}", drawn(tuple(layer.weight.shape), seed, name))
 
     @contextmanager

@@ -80,6 +80,12 @@ class Stdp(Rule):
     def prepare(self, network: nn.Module, shape: tuple[int, ...], classes: int, seed: int) -> None:
         layer = self._layer(network)
         reads = layer.in_channels if isinstance(layer, SynapticConv2d) else layer.in_features
+        if isinstance(getattr(layer, "padding", 0), str):
+            raise UnsupportedError(
+                f"stdp of a first layer with padding={layer.padding!r}",
+                type(network).__name__,
+                "say the padding in pixels",
+            )
         pixels = shape[0] if isinstance(layer, SynapticConv2d) else torch.Size(shape).numel()
         if reads != pixels:
             raise UnsupportedError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import fields, replace
 from math import inf
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -27,6 +27,9 @@ class Surrogate(ABC):
     ``u`` is the membrane potential, any shape; ``threshold`` is a tensor that broadcasts to it, or
     a number.  The methods return a tensor of ``u``'s shape and dtype.
     """
+
+    # Whether u / threshold is part of it, so that a threshold is above 0.
+    by_ratio: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         for name in (field.name for field in fields(self)):  # type: ignore[arg-type]
@@ -132,6 +135,11 @@ def spike(u: Tensor, threshold: Tensor | float, surrogate: Surrogate) -> Tensor:
     [0.42, 1.0, 0.5]
     """
     if not isinstance(threshold, Tensor):
+        if surrogate.by_ratio and not threshold > 0:
+            raise UsageError(
+                f"{snake_case(type(surrogate).__name__)} divides by the threshold, which must be "
+                f"> 0, got {threshold}: give it the potential itself, not what is above"
+            )
         threshold = torch.tensor(threshold, dtype=u.dtype, device=u.device)
     # Under autocast the potential has fewer bits than the threshold: compare in the potential's.
     threshold = threshold.to(u.dtype)

@@ -43,6 +43,8 @@ class S3(Surrogate):
     alpha: float = 4.0
     beta: float | None = 1.0
 
+    by_ratio = True
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.beta is not None and not 0 <= self.beta < inf:

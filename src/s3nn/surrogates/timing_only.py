@@ -26,6 +26,8 @@ class TimingOnly(Surrogate):
 
     beta: float = 1.0
 
+    by_ratio = True
+
     def __post_init__(self) -> None:
         if not 0 < self.beta < inf:
             raise UsageError(f"timing_only needs a finite beta > 0, got {self.beta}")

@@ -21,6 +21,12 @@ class Synapse(nn.Module, ABC):
     def attach(self, weight: Tensor) -> None:
         """Prepare for ``weight``, right after it was initialised or taken from another layer."""
 
+    def attach_again(self, weight: Tensor, which: Tensor) -> None:
+        """Prepare for the channels ``which`` of ``weight``, drawn anew; the others stay trained.
+
+        Parameters stay the same objects: an optimiser holds them.
+        """
+
     @abstractmethod
     def forward(self, weight: Tensor) -> Tensor:
         """The weight as the layer uses it."""

@@ -38,6 +38,13 @@ class Integer(Synapse):
         magnitude = weight.detach().abs().flatten(1).mean(1).clamp(min=1e-8)
         self.log_step = nn.Parameter((2 * magnitude / sqrt(self.largest)).log())
 
+    def attach_again(self, weight: Tensor, which: Tensor) -> None:
+        log_step = self.log_step
+        self.attach(weight)
+        fresh, self.log_step = self.log_step, log_step
+        with torch.no_grad():
+            log_step[which] = fresh[which]
+
     def step(self, like: Tensor) -> Tensor:
         """d_c, shaped to broadcast over the weight (C_out, ...)."""
         return self.log_step.exp().view(-1, *[1] * (like.ndim - 1))

@@ -72,11 +72,16 @@ class Latency(Encoder):
             times = ((1 - x) * (self.steps - 1)).round()
         return times.masked_fill(x <= self.least, inf)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def arrivals(self, x: Tensor) -> Tensor:
+        """The step at which each pixel of images x (N, C, H, W) spikes, inf for none; 32 bits."""
         shown = self.intensity(x).float()
         if self.side is not None:
             shown = adaptive_avg_pool2d(shown, self.side)
         times = self.times(shown)
+        return times.masked_fill(times >= self.steps, inf)
+
+    def forward(self, x: Tensor) -> Tensor:
+        times = self.arrivals(x)
         ticks = torch.arange(self.steps, device=x.device).view(-1, *[1] * x.ndim)
         return (times == ticks).to(x.dtype).flatten(0, 1)
 
