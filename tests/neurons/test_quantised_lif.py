@@ -126,6 +126,8 @@ def test_levels_are_written_in_a_spec_and_checked() -> None:
     for levels in ((0,), (1, 0), (-1, 1), (-1, 0, 2), (-1, 0, 0, 1)):
         with pytest.raises(UsageError, match=r"the levels of quantised_lif rise, 0 \(rest\)"):
             QuantisedLif(levels)
+    with pytest.raises(UsageError, match="takes levels as numbers, got 'abc'"):
+        make_neuron("quantised_lif(levels='abc')", 3)
     with pytest.raises(UsageError, match=r"quantised_lif needs tau >= 1 step, got 0\.5"):
         QuantisedLif(tau=0.5)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 
 import numpy as np
 import torch
@@ -81,8 +82,12 @@ class VirtualChip(Chip):
             ("neurons", neurons, 1),
             ("inputs", inputs, 1),
         ):
-            if not value >= least:
-                raise UsageError(f"a chip needs {name} >= {least}, got {value}")
+            whole = isinstance(least, int) and least > 0
+            if not least <= value < inf or (whole and value != int(value)):
+                kind = "a whole" if whole else "a finite"
+                raise UsageError(f"a chip needs {kind} {name} >= {least}, got {value}")
+        if not 0 < current < inf:
+            raise UsageError(f"the largest current of a chip is above 0, got {current}")
         if not 0 <= dead <= 1:
             raise UsageError(f"a chip's share of dead neurons is 0 to 1, got {dead}")
         if not (1 <= bits <= 15 and 1 <= sample_bits <= 24):
