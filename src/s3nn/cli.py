@@ -5,6 +5,7 @@ Nothing here imports torch before a command needs it: ``s3nn --help`` and ``s3nn
 
 from __future__ import annotations
 
+import io
 import sys
 import traceback
 from collections.abc import Sequence
@@ -43,6 +44,10 @@ compare wrote.  `s3nn COMMAND --help` lists a command's flags; --debug shows tra
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code is 0, 1 for a failure, 2 for a mistake in the request."""
     words = list(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that lacks a sign gets a question mark.
+            stream.reconfigure(errors="replace")
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
     try:

@@ -9,6 +9,22 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO
 
+from s3nn.errors import UsageError
+
+
+def check_file_place(path: Path) -> None:
+    """A ``UsageError`` where no file can be, since it is a folder or its parent none."""
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder and no file: choose another --out")
+    check_folder_place(path.parent)
+
+
+def check_folder_place(path: Path) -> None:
+    """A ``UsageError`` where no folder can be, since it or a parent is a file."""
+    for place in (path, *path.parents):
+        if place.exists() and not place.is_dir():
+            raise UsageError(f"{place} is a file and no folder: choose another --out")
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[IO[bytes]]:
@@ -16,6 +32,7 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
 
     On any error, a full disk too, the temporary file goes and ``path`` stays what it was.
     """
+    check_file_place(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:

@@ -173,3 +173,73 @@ def test_without_a_compiler_compile_says_so(
     monkeypatch.setenv("CC", "no-such-compiler")
     assert main(["compile", str(run)]) == 1
     assert "no C compiler found" in capsys.readouterr().err
+
+
+def test_a_network_of_several_steps_is_not_compiled(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = str(tmp_path / "lif")
+    words = ["--model.neuron", "lif", "--model.steps", "2", "--out", folder]
+    assert main(["train", "digits_mlp", *TINY, *words]) == 0
+    for command in (["compile"], ["export"]):
+        capsys.readouterr()
+        assert main([*command, folder]) == 2
+        assert "of a network that runs for 2 time steps" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["bench", "--batch", "100000"], "--batch 100000: the test split has 359 images"),
+        (["bench", "--rounds", "1"], "--rounds 1: 2 or more"),
+        (["compile", "--name", "layer0"], "'layer0' is a name of the parts of the C itself"),
+        (["export", "--to", "onnx", "--dialect", "cuba"], "--dialect cuba is of NIR files"),
+        (["conformance", "--python", "foo=/bin/false"], "unknown choice 'foo'"),
+    ],
+)
+def test_what_cannot_be_is_said(
+    run: Path, words: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command, *flags = words
+    assert main([command, str(run), *flags]) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_a_twin_does_not_fire(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (["bench", "--twin"], ["energy", "--rival"]):
+        assert main([words[0], str(run), words[1], str(run)]) == 2
+        assert "the rival fires" in capsys.readouterr().err
+
+
+def test_pixels_are_predicted_as_they_are(run: Path) -> None:
+    trained = s3nn.open_run(run)
+    images = trained.data().test.images[:4]
+    assert trained.predict(images).shape == (4, 10)
+    with pytest.raises(s3nn.errors.DataError, match="uint8 from 0 to 255, and got torch"):
+        trained.predict(images / 255)
+    with pytest.raises(s3nn.errors.DataError, match="add a batch axis"):
+        trained.predict(images[0])
+
+
+def test_places_that_are_no_place_are_said_before_the_work(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, folder = tmp_path / "file", tmp_path / "folder"
+    file.write_text("kept")
+    folder.mkdir()
+    for words in (
+        ["report", str(run), "--out", str(file)],
+        ["compile", str(run), "--out", str(file)],
+        ["export", str(run), "--out", str(folder)],
+        ["export", str(run), "--out", str(file / "x.nir")],
+        ["pack", str(run), "--out", str(file / "x.zip")],
+        ["load", str(run), "--out", str(file / "x")],
+        ["train", "digits_mlp", "--out", str(file / "x")],
+        ["eval", str(run / "run.json")],
+    ):
+        assert main(words) == 2, words
+        err = capsys.readouterr().err
+        assert "is a f" in err, err
+        assert err.count("\n") == 1
+    assert file.read_text() == "kept"
+    assert list(folder.iterdir()) == []

@@ -87,3 +87,26 @@ def test_an_interrupt_leaves_nothing(
     assert main(["shard", str(images), str(tmp_path / "out")]) == 130
     assert "nothing was written" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["images"]
+
+
+def test_a_run_on_shards_is_compiled_evaluated_and_exported(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shards, run = str(tmp_path / "out"), str(tmp_path / "run")
+    assert main(["shard", str(images), shards, "--side", "12", "--per-shard", "5"]) == 0
+    small = [
+        "--model.width",
+        "0.05",
+        "--data.crop",
+        "16",
+        "--data.batch",
+        "4",
+        "--data.workers",
+        "0",
+    ]
+    fit = ["--fit.epochs", "1", "--fit.precision", "32", "--fit.threads", "1", "--out", run]
+    words = ["train", "imagenet_resnet18", "--data.name", f"shards:{shards}", *small, *fit]
+    assert main(words) == 0
+    assert main(["eval", run, "--compiled"]) == 0
+    assert main(["export", run, "--to", "onnx", "--integer"]) == 0

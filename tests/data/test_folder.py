@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import numpy as np
@@ -62,7 +63,9 @@ def test_train_and_test_folders_are_kept_apart(pets: Path, with_validation: bool
 def test_the_first_image_that_differs_is_named(pets: Path) -> None:
     paint(pets / "cat" / "3.png", 1, width=9)
     paint(pets / "dog" / "3.png", 1, width=7)
-    says = r"cat/3\.png is 9x4 grey, .*bird/0\.png is 5x4 grey: make them agree, or give a size"
+    says = (
+        r"cat/3\.png is 9x4 grey, .*bird/0\.png is 5x4 grey: make them agree, or pass --data.size"
+    )
     with pytest.raises(DataError, match=says):
         load(f"folder:{pets}")
     assert load(f"folder:{pets}", size=(6, 8)).spec.shape == (1, 6, 8)
@@ -112,3 +115,23 @@ def test_parts_that_are_not_understood_are_named(parts: tuple[str, ...], tmp_pat
 def test_a_class_may_be_called_train(pets: Path) -> None:
     (pets / "dog").rename(pets / "train")
     assert load(f"folder:{pets}").spec.classes == ("bird", "cat", "train")
+
+
+@pytest.mark.parametrize("size", [(0, 4), (4,), (4.5, 4)])
+def test_a_size_is_two_sides_in_pixels(pets: Path, size: tuple[int, ...]) -> None:
+    with pytest.raises(UsageError, match=r"is not \(H, W\) in pixels"):
+        load(f"folder:{pets}", size=size)
+
+
+def test_a_class_whose_name_is_no_utf8_is_named(pets: Path) -> None:
+    try:
+        (pets / os.fsdecode(b"\xff\xfe")).mkdir()
+    except OSError:
+        pytest.skip("this file system has names of UTF-8 only")
+    with pytest.raises(DataError, match="is not UTF-8: rename it"):
+        load(f"folder:{pets}")
+
+
+def test_a_home_is_a_home(pets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(pets.parent))
+    assert load(f"folder:~/{pets.name}").spec.classes == load(f"folder:{pets}").spec.classes

@@ -1,3 +1,5 @@
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -92,3 +94,37 @@ def test_good_images_pass() -> None:
 def test_bad_images_are_named(x: torch.Tensor, says: str) -> None:
     with pytest.raises(DataError, match=says):
         check_images(x, (3, 8, 6))
+
+
+def deep_png(path: Path) -> Path:
+    """An RGB PNG of 16 bits a colour, which Pillow writes none of."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        checked = kind + content
+        return struct.pack(">I", len(content)) + checked + struct.pack(">I", zlib.crc32(checked))
+
+    header = struct.pack(">IIBBBBB", 4, 4, 16, 2, 0, 0, 0)
+    pixels = zlib.compress((b"\0" + b"\x12\x34" * 12) * 4)
+    parts = [chunk(b"IHDR", header), chunk(b"IDAT", pixels), chunk(b"IEND", b"")]
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(parts))
+    return path
+
+
+def test_what_pillow_would_cut_short_is_refused(tmp_path: Path) -> None:
+    grey = Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8))
+    grey.save(tmp_path / "key.png", transparency=5)
+    frames = [Image.new("L", (8, 8), value) for value in (0, 200)]
+    for name in ("two.gif", "two.tif"):
+        frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:])
+    (tmp_path / "deep.ppm").write_bytes(b"P6 2 2 65535\n" + b"\x12\x34" * 12)
+    for path, says in (
+        (deep_png(tmp_path / "deep.png"), "has 16 bits a colour"),
+        (tmp_path / "deep.ppm", "has 16 bits a colour"),
+        (tmp_path / "key.png", "is transparent in places"),
+        (tmp_path / "two.gif", "has 2 frames"),
+        (tmp_path / "two.tif", "has 2 frames"),
+    ):
+        with pytest.raises(DataError, match=f"{path.name} {says}"):
+            read_image(path, (1, 8, 8), resize=True)
+    grey.save(tmp_path / "unused.png", transparency=200)
+    assert read_image(tmp_path / "unused.png", (1, 8, 8)).shape == (1, 8, 8)

@@ -121,3 +121,11 @@ def test_without_webdataset_the_extra_is_named(
     ):
         with pytest.raises(UsageError, match=r"pip install 's3nn\[stream\]'"):
             use()
+
+
+def test_first_images_are_the_middles_of_the_first_in_the_shards(shards: Path) -> None:
+    stream = load(f"shards:{shards}", crop=12).train
+    first = stream.first(15)
+    assert (first.shape, first.dtype) == ((15, 3, 12, 12), torch.uint8)
+    assert torch.equal(first[:5], stream.first(5))
+    assert len(stream.first(1000)) == len(stream)

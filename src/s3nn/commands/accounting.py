@@ -11,6 +11,7 @@ import tyro
 from s3nn.commands.flags import parse
 from s3nn.commands.terminal import make_console
 from s3nn.errors import UsageError
+from s3nn.files import check_folder_place
 
 RunFolder = Annotated[Path, tyro.conf.Positional]
 
@@ -123,6 +124,8 @@ def report(words: list[str]) -> None:
         raise UsageError("s3nn report needs at least one folder that train or compare wrote")
     from s3nn.report import write_merged_report, write_report
 
+    if flags.out is not None:
+        check_folder_place(flags.out)
     if len(flags.runs) == 1 and flags.out is None:
         paths = write_report(flags.runs[0])
     else:

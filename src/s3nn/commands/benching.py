@@ -39,8 +39,9 @@ class BenchFlags:
 def bench(words: list[str]) -> None:
     flags = parse(BenchFlags, "bench", words)
     for name in ("threads", "batch", "rounds"):
-        if getattr(flags, name) < (2 if name == "rounds" else 1):
-            raise UsageError(f"--{name} {getattr(flags, name)}: too few")
+        least = 2 if name == "rounds" else 1
+        if getattr(flags, name) < least:
+            raise UsageError(f"--{name} {getattr(flags, name)}: {least} or more")
     import torch
 
     from s3nn.experiment.compiled import prepare_trained
@@ -50,6 +51,9 @@ def bench(words: list[str]) -> None:
     torch.set_num_threads(flags.threads)
     console = make_console()
     trained = open_run(flags.run)
+    there = len(trained.data().test)
+    if flags.batch > there:
+        raise UsageError(f"--batch {flags.batch}: the test split has {there} images")
     with console.status("compiling and checking"):
         found = prepare_trained(trained, bits=flags.bits)
         program = found.program(flags.threads)
@@ -82,6 +86,8 @@ def _beside(trained: Trained, flags: BenchFlags) -> tuple[dict[str, Call], list[
     import torch
 
     from s3nn.data.batches import normalise
+    from s3nn.energy.rivalry import check_twin
+    from s3nn.experiment.train import read_counts
     from s3nn.experiment.trained import open_run
 
     if flags.twin is None:
@@ -96,6 +102,7 @@ def _beside(trained: Trained, flags: BenchFlags) -> tuple[dict[str, Call], list[
         ]
     from s3nn.rivals.engines import engines
 
+    check_twin(read_counts(flags.run), read_counts(flags.twin))
     twin = open_run(flags.twin)
     if twin.shape != trained.shape:
         raise UsageError(
@@ -104,7 +111,7 @@ def _beside(trained: Trained, flags: BenchFlags) -> tuple[dict[str, Call], list[
         )
     data = twin.data()
     calibration = normalise(
-        data.train.images[: max(CALIBRATION, flags.batch)], twin.mean, twin.std
+        data.train.first(max(CALIBRATION, flags.batch)), twin.mean, twin.std
     ).numpy()
     x = normalise(data.test.images[: flags.batch], twin.mean, twin.std)
     one = x.contiguous().numpy()

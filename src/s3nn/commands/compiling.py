@@ -41,7 +41,7 @@ def compile_run(words: list[str]) -> None:
     flags = parse(CompileFlags, "compile", words)
     from s3nn.experiment.compiled import c_files, prepare_trained
     from s3nn.experiment.trained import open_run
-    from s3nn.files import write_texts
+    from s3nn.files import check_folder_place, write_texts
     from s3nn.native import find_compiler
     from s3nn.report.units import bytes_text, count_text
     from s3nn.runtime.golden import sizes
@@ -52,6 +52,8 @@ def compile_run(words: list[str]) -> None:
     with console.status("lowering and quantising"):
         found = prepare_trained(trained, bits=flags.bits, name=flags.name, vectors=not flags.small)
     data = trained.data()
+    out = flags.out or flags.run / "compiled"
+    check_folder_place(out)
     with console.status("compiling and checking"):
         program = found.program()
         images, labels = data.test.images.numpy(), data.test.labels.numpy()
@@ -61,7 +63,6 @@ def compile_run(words: list[str]) -> None:
         expected = found.quantised.integer.run(golden)
         exact = bool((program(golden) == expected).all())
         layers = found.margins(data.validation.images[:CHECKED].numpy())
-    out = flags.out or flags.run / "compiled"
     takes = sizes(found.plan, found.source, found.rates)
     report = {
         "bits": flags.bits,

@@ -13,6 +13,7 @@ from s3nn.commands.flags import parse
 from s3nn.commands.terminal import make_console
 from s3nn.config import Data
 from s3nn.errors import UsageError
+from s3nn.files import check_file_place
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -91,9 +92,12 @@ def export(words: list[str]) -> None:
     from s3nn.export import make_exporter
     from s3nn.report.units import bytes_text
 
+    if flags.to != "nir" and flags.dialect != "threshold":
+        raise UsageError(f"--dialect {flags.dialect} is of NIR files: leave it out for {flags.to}")
     name = f"{flags.to}-{flags.dialect}" if flags.to == "nir" else flags.to
     name = f"{name}-integer" if flags.integer else name
     path = flags.out or flags.run / "exported" / f"{name}{make_exporter(flags.to).suffix}"
+    check_file_place(path)
     found = export_run(
         open_run(flags.run),
         path,

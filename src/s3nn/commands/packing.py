@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from s3nn.commands.flags import parse
+from s3nn.files import check_folder_place
 
 if TYPE_CHECKING:
     from s3nn.packs import Pack
@@ -47,6 +48,7 @@ def pack(words: list[str]) -> None:
     from s3nn.packs import pack as write
     from s3nn.report.units import bytes_text
 
+    check_folder_place(flags.out.parent)
     manifest = write(
         flags.run,
         flags.out,
@@ -64,6 +66,8 @@ def load(words: list[str]) -> None:
     from s3nn.packs import open_pack
     from s3nn.packs.read import unpack
 
+    if flags.out is not None:
+        check_folder_place(flags.out.parent)
     found = open_pack(flags.pack)
     for line in _what(found):  # its words are the packer's: none may steer a terminal
         print("".join(letter if letter.isprintable() else " " for letter in line))

@@ -13,6 +13,7 @@ import tyro
 
 from s3nn.commands.flags import parse
 from s3nn.errors import UsageError
+from s3nn.files import check_folder_place
 
 Tick = Callable[[int, int], None]
 
@@ -58,6 +59,7 @@ def shard(words: list[str]) -> None:
     from s3nn.data import count_or_share
     from s3nn.data.sharding import write_shards
 
+    check_folder_place(flags.out)
     try:
         with _progress("written") as tick:
             index = write_shards(

@@ -31,6 +31,8 @@ class Data:
     """Blank a square of so many pixels a side, somewhere in each training image."""
     mixup: float = 0.0
     """Mix pairs of training images and their labels; alpha of the Beta(alpha, alpha) of shares."""
+    size: tuple[int, int] | None = None
+    """Height and width to which the images of folder:PATH are resized (default: they agree)."""
     crop: int | None = None
     """Side of the random crops of shards:PATH (default 224)."""
     workers: int = 0

@@ -52,6 +52,11 @@ def _in_the_middle(width: int, height: int, wide: float, high: float) -> Box:
     return left, upper, left + wide, upper + high
 
 
+def middle(image: Image.Image, side: int) -> NDArray[np.uint8]:
+    """The middle square of an image, 224/256 of its short side, in ``side`` pixels a side."""
+    return cut(image, middle_box(*image.size), side)
+
+
 def cut(image: Image.Image, box: Box, side: int) -> NDArray[np.uint8]:
     """``box`` of an RGB image, resized (bilinear, antialiased): uint8 (side, side, 3)."""
     return np.asarray(image.resize((side, side), Image.Resampling.BILINEAR, box=box))

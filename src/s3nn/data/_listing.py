@@ -39,6 +39,7 @@ class Listing(Split):
 
 
 def find_folder(path: Path) -> Path:
+    path = path.expanduser()
     if not path.is_dir():
         raise UsageError(f"there is no folder {str(path)!r}: give the folder of your images")
     return path
@@ -64,6 +65,13 @@ def find_classes(top: Path) -> tuple[str, ...]:
             f"{top} has {len(classes)} class folder(s), at least two are needed: put the "
             "images of each class into a folder named after it"
         )
+    for name in classes:
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            raise DataError(
+                f"{str(top)!r} has a class folder whose name {name!r} is not UTF-8: rename it"
+            ) from None
     return classes
 
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from s3nn.data._shards import Shard
+from s3nn.data._crops import middle
+from s3nn.data._shards import Shard, decode_sample, read_samples
 from s3nn.data.base import Shape, Split
 from s3nn.errors import DataError, UsageError
 
@@ -35,6 +40,17 @@ class Stream(Split):
 
     def __len__(self) -> int:
         return sum(shard.images for shard in self.shards)
+
+    def first(self, number: int) -> Tensor:
+        """The first images of the shards, cut in their middle as those of other splits are."""
+        found: list[NDArray[np.uint8]] = []
+        for shard in self.shards:
+            path = self.folder / shard.name
+            for sample in islice(read_samples(path, shard.images), number - len(found)):
+                found.append(middle(decode_sample(sample, path, self.classes), self.shape[1]))
+            if len(found) == number:
+                break
+        return torch.from_numpy(np.stack(found)).permute(0, 3, 1, 2).contiguous()
 
     def __getattr__(self, name: str) -> Any:
         if name in ("images", "labels"):

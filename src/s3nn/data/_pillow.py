@@ -29,6 +29,8 @@ EXTENSIONS = (
 # Pillow's modes that are grey or RGB without loss; the value is the mode we decode to.
 _LOSSLESS = {"1": "L", "L": "L", "RGB": "RGB"}
 _MAY_HAVE_ALPHA = {"LA": "L", "La": "L", "RGBA": "RGB", "RGBa": "RGB", "P": "RGB", "PA": "RGB"}
+# Formats whose files may have several; of a camera's JPEG the first is the picture.
+_MAY_HAVE_FRAMES = {"GIF", "TIFF", "WEBP", "PNG"}
 # What turns into RGB with 8 bits a colour; the published ImageNet has CMYK in it.
 _TO_RGB = {*_LOSSLESS, *_MAY_HAVE_ALPHA, "CMYK", "YCbCr", "HSV", "LAB"}
 
@@ -37,15 +39,16 @@ def decode(path: Path) -> Image.Image:
     """The image in ``path``, upright, in mode L or RGB.
 
     A palette becomes RGB and an opaque alpha channel is dropped; what would lose something
-    (transparency, 16 bits, CMYK) is a ``DataError`` that says so.
+    (transparency, 16 bits, CMYK, frames) is a ``DataError`` that says so.
     """
     image = open_upright(path, str(path))
-    if image.mode in _LOSSLESS:
+    alpha = "transparency" in image.info
+    if image.mode in _LOSSLESS and not alpha:
         return image.convert(_LOSSLESS[image.mode])
-    if image.mode in _MAY_HAVE_ALPHA:
-        alpha = np.asarray(image.convert("RGBA"))[..., 3]
-        if int(alpha.min()) == 255:
-            return image.convert(_MAY_HAVE_ALPHA[image.mode])
+    if image.mode in _MAY_HAVE_ALPHA or image.mode in _LOSSLESS:
+        opacity = np.asarray(image.convert("RGBA"))[..., 3]
+        if int(opacity.min()) == 255:
+            return image.convert((_MAY_HAVE_ALPHA | _LOSSLESS)[image.mode])
         raise DataError(f"{path} is transparent in places: save it with a background, grey or RGB")
     raise DataError(f"{path} has the colour mode {image.mode}: save it as 8-bit grey or RGB")
 
@@ -54,6 +57,7 @@ def open_upright(source: Path | IO[bytes], called: str) -> Image.Image:
     """The image in a file, turned upright as its EXIF orientation says, in its own mode."""
     try:
         with Image.open(source) as opened:
+            _check_whole(opened, called)
             image: Image.Image = ImageOps.exif_transpose(opened)
             image.load()
     # Damaged files raise more than OSError: SyntaxError (PNG), ValueError, Pillow's bomb error.
@@ -62,6 +66,16 @@ def open_upright(source: Path | IO[bytes], called: str) -> Image.Image:
         why = "it is in no format that Pillow knows" if unknown else error
         raise DataError(f"cannot read {called} as an image ({why})") from error
     return image
+
+
+def _check_whole(opened: Image.Image, called: str) -> None:
+    """A ``DataError`` for what Pillow would cut short without a word."""
+    frames = getattr(opened, "n_frames", 1) if opened.format in _MAY_HAVE_FRAMES else 1
+    if frames > 1:
+        raise DataError(f"{called} has {frames} frames: save the one that is meant")
+    coded = [tile.args for tile in opened.tile]  # type: ignore[attr-defined]
+    if any(args == "RGB;16B" or args == ("RGB", 2**16 - 1) for args in coded):
+        raise DataError(f"{called} has 16 bits a colour: save it as 8-bit grey or RGB")
 
 
 def to_rgb(image: Image.Image, called: str) -> Image.Image:

@@ -77,6 +77,10 @@ class Split:
         """The images and labels that ``index`` picks (a slice, or int64 of shape (M,))."""
         return type(self)(self.images[index], self.labels[index])
 
+    def first(self, number: int) -> Tensor:
+        """The first ``number`` images, or all if there are fewer: uint8 (M, C, H, W)."""
+        return self.images[:number]
+
     def check(self, called: str, shape: Shape, classes: tuple[str, ...]) -> None:
         """``DataError`` unless there are images, all of ``shape``, with labels of ``classes``."""
         if len(self) == 0:

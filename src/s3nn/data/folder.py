@@ -34,7 +34,9 @@ class Folder(Source):
 
     def __init__(self, path: Path | str, size: tuple[int, int] | None = None) -> None:
         self.path, self.size = find_folder(Path(path)), size
-        if size is not None and not (len(size) == 2 and min(size) >= 1):
+        if size is not None and not (
+            len(size) == 2 and all(isinstance(side, int) and side >= 1 for side in size)
+        ):
             raise UsageError(f"size={size} is not (H, W) in pixels, both at least 1")
         self.name = f"folder:{self.path.resolve().name}"
         self.parts = find_parts(self.path)
@@ -66,7 +68,7 @@ class Folder(Source):
         if like is not None and (image.mode, image.size) != (like.mode, like.size):
             fix = "save all in one colour mode"
             if image.size != like.size:
-                fix = "make them agree, or give a size=(H, W) to resize to"
+                fix = "make them agree, or pass --data.size H W (size=(H, W)) to resize to"
             raise DataError(
                 f"{path} is {size_in_words(image)}, {self._first} is {size_in_words(like)}: {fix}"
             )

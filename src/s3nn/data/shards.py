@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from s3nn.data._crops import cut, middle_box
+from s3nn.data._crops import middle
 from s3nn.data._on_disk import Stream, Unread
 from s3nn.data._shards import Sample, decode_sample, need_webdataset, read_index, read_samples
 from s3nn.data.base import Measured, Places, Raw, Source, Split
@@ -71,5 +71,4 @@ class Shards(Source):
         return Split(torch.from_numpy(pixels).permute(0, 3, 1, 2), labels)
 
     def _middle(self, path: Path, sample: Sample) -> np.ndarray:
-        image = decode_sample(sample, path, len(self.classes))
-        return cut(image, middle_box(*image.size), self.crop)
+        return middle(decode_sample(sample, path, len(self.classes)), self.crop)

@@ -24,6 +24,7 @@ from s3nn.experiment.combine import combine
 from s3nn.experiment.measure import rival_of
 from s3nn.experiment.teaching import teacher_run
 from s3nn.experiment.train import DETAILS, command_line, read_counts, train, write_arrays
+from s3nn.files import check_folder_place
 from s3nn.losses import make_loss
 from s3nn.neurons import make_neuron
 from s3nn.own import add_models, added_files
@@ -32,7 +33,7 @@ from s3nn.report import read_result, write_report, write_result
 from s3nn.report.schema import Failure, Result, Row
 from s3nn.report.write import PAGES
 from s3nn.rows import DEFAULT_ROWS, row_of, with_row
-from s3nn.training.folder import RESULT, RUN, check_no_file, describe
+from s3nn.training.folder import RESULT, RUN, describe
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def compare(
 
 def _claim(folder: Path, run: Run) -> None:
     """Leave a folder alone that holds something else than a comparison of this recipe."""
-    check_no_file(folder)
+    check_folder_place(folder)
     if (folder / RUN).exists():
         raise UsageError(f"{folder} holds a run, and no comparison: choose another --out")
     if (folder / RESULT).exists():

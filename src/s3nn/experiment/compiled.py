@@ -98,7 +98,8 @@ def prepare_trained(
 ) -> Compilation:
     """The same for a run that was trained, calibrated with its own training images."""
     trained.classifies("compilation")
-    images = trained.data().train.images[:CALIBRATION].numpy()
+    trained.steps_once("compilation")
+    images = trained.data().train.first(CALIBRATION).numpy()
     return prepare(
         trained.network,
         images,

@@ -102,7 +102,10 @@ def conformance(
     everything: also those pairs of simulator and dialect that are known not to work.
     bits: of the hidden weights of the integer form.
     """
-    for chosen, known in ((tools, (*SIMULATORS, *ENGINES)), (dialects, DIALECTS), (forms, FORMS)):
+    every = (*SIMULATORS, *ENGINES)
+    for chosen, known in (
+        *((tools, every), (tuple(pythons or {}), every), (dialects, DIALECTS), (forms, FORMS)),
+    ):
         for name in chosen:
             if name not in known:
                 raise unknown_name("choice", name, known)

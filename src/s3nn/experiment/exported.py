@@ -36,6 +36,7 @@ class Exported:
 
 def real_graph(trained: Trained) -> Graph:
     """The run's graph of real numbers, neurons in front of pools."""
+    trained.steps_once("a graph")
     return fire_before_pools(lower(trained.network, trained.shape, trained.mean, trained.std))
 
 
@@ -45,8 +46,9 @@ def integer_graph(trained: Trained, bits: int = BITS, *, in_floats: bool = False
     ``in_floats`` keeps the sums of the first layer where float32 holds them exactly: its weights
     have 12 or 8 bits then in place of 16.
     """
+    trained.steps_once("a graph")
     graph = lower(trained.network, trained.shape, trained.mean, trained.std)
-    images = trained.data().train.images[:CALIBRATION].numpy()
+    images = trained.data().train.first(CALIBRATION).numpy()
     largest = LARGEST_FLOAT_SUM if in_floats else LARGEST_SUM
     return quantised(graph, bits, images, largest).integer
 
@@ -71,7 +73,7 @@ def export_run(
     else:
         exporter = make_exporter(f"{to}_integer" if integer else to)
     graph = integer_graph(trained, bits, in_floats=to == "nir") if integer else real_graph(trained)
-    images = trained.data().train.images[:CALIBRATION].numpy()
+    images = trained.data().train.first(CALIBRATION).numpy()
     found = ties(graph, images)
     sizes = [np.prod(graph.specs[v.name].shape) for v in graph if isinstance(v.node, Fire)]
     written = exporter.write(graph, path)

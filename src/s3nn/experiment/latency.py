@@ -86,7 +86,7 @@ def calibrate(run: Run, network: nn.Module, data: DataSet) -> Calibration:
             "budget.latency_us",
             "only networks of fire neurons in one step compile: take --budget.energy-pj",
         )
-    images = data.train.images[:TIMED].numpy()
+    images = data.train.first(TIMED).numpy()
     variants = [_at(network, factor) for factor in FACTORS]
     counts = [_accumulations(variant, data) for variant in variants]
     programs = [_program(variant, data) for variant in variants]
@@ -133,13 +133,13 @@ def _accumulations(network: nn.Module, data: DataSet) -> float:
     """An image, the mean over those that are timed."""
     synapses = Synaptic()
     watch = Watch(network, [synapses])
-    x = normalise(data.train.images[:TIMED], data.spec.mean, data.spec.std)
+    x = normalise(data.train.first(TIMED), data.spec.mean, data.spec.std)
     with watch.attached(), torch.inference_mode():
         network(x)
     return float(watch.taken(synapses)) / len(x)
 
 
 def _program(network: nn.Module, data: DataSet) -> Callable[[Array], Array]:
-    images = data.train.images[:CALIBRATION].numpy()
+    images = data.train.first(CALIBRATION).numpy()
     made = prepare(network, images, mean=data.spec.mean, std=data.spec.std)
     return made.program(threads=1)

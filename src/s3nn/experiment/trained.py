@@ -13,7 +13,8 @@ from s3nn.config import Chip, Run
 from s3nn.data import Batches, DataSet, Split, count_or_share, few_labels, load
 from s3nn.data.base import Shape
 from s3nn.data.batches import normalise
-from s3nn.errors import RunFolderError, UnsupportedError, UsageError
+from s3nn.data.images import check_images
+from s3nn.errors import DataError, RunFolderError, UnsupportedError, UsageError
 from s3nn.export import Pixels
 from s3nn.export.nir import Nir
 from s3nn.graph.network import GraphNetwork
@@ -59,9 +60,25 @@ class Trained:
                 "name the run of a classifier; s3nn eval has this one's PSNR",
             )
 
+    def steps_once(self, what: str) -> None:
+        """An ``UnsupportedError`` where ``what`` is made of a network of several time steps."""
+        steps = self.run.model.steps
+        if steps > 1:
+            raise UnsupportedError(
+                f"{what} of a network that runs for {steps} time steps",
+                f"model.steps={steps}",
+                "only networks of one step are: train one with --model.steps 1",
+            )
+
     def predict(self, images: Tensor) -> Tensor:
-        """Class probabilities (N, classes) of uint8 images (N, C, H, W)."""
+        """Class probabilities (N, classes) of uint8 images (N, C, H, W), 0..255."""
         self.classifies("prediction")
+        check_images(images, self.shape)
+        if images.is_floating_point():
+            raise DataError(
+                f"predict takes pixels as they are, uint8 from 0 to 255, and got {images.dtype}: "
+                "it normalises them itself"
+            )
         with torch.inference_mode():
             probabilities: Tensor = (
                 self.network(normalise(images, self.mean, self.std)).float().softmax(1)
@@ -103,6 +120,7 @@ def load_data(run: Run) -> DataSet:
         asked.name,
         folder=asked.folder,
         validation=count_or_share(asked.validation),
+        size=asked.size,
         crop=asked.crop,
         frames=asked.frames,
         frames_by=asked.frames_by,
@@ -117,6 +135,8 @@ def open_run(folder: Path | str, chip: Chip | None = None) -> Trained:
     ``chip``, where it is given, is what the weights are put on, whatever they were trained on.
     """
     folder = Path(folder)
+    if folder.is_file():
+        raise UsageError(f"{folder} is a file: name the run's folder")
     described = describe(folder)
     if chip is not None:
         described = replace(described, run=replace(described.run, chip=chip).check())

@@ -32,7 +32,7 @@ def interleaved(calls: dict[str, Call], rounds: int) -> dict[str, list[float]]:
 
 def spread(values: list[float]) -> dict[str, Any]:
     """The median with the quartiles and the least."""
-    low, _, high = statistics.quantiles(values, n=4)
+    low, _, high = statistics.quantiles(values, n=4, method="inclusive")
     return {
         "latency_us": statistics.median(values),
         "quartiles_us": [low, high],

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 
 from s3nn.errors import UnsupportedError
-from s3nn.graph.trace import evaluating
 from s3nn.rules.base import Rule, drawn, hidden_layers, part
 
 
@@ -135,8 +134,9 @@ def _called_once(network: nn.Module, shape: tuple[int, ...], rule: Rule) -> None
         for name, layer in layers
     ]
     some = next(network.parameters())
-    with torch.no_grad(), evaluating(network):
-        network(torch.zeros((1, *shape), device=some.device, dtype=some.dtype))
+    with torch.no_grad():
+        network.eval()(torch.zeros((1, *shape), device=some.device, dtype=some.dtype))
+    network.train()
     for handle in handles:
         handle.remove()
     twice = next((name for name in calls if calls.count(name) > 1), None)

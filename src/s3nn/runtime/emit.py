@@ -60,6 +60,8 @@ def emit(plan: Plan, name: str = "network", *, vectors: bool = True) -> Source:
             f"{name!r} is no name for C functions: use small letters, digits and underscores, "
             "a letter first"
         )
+    if re.fullmatch(r"layer[0-9]+|s3nn.*", name):
+        raise UsageError(f"{name!r} is a name of the parts of the C itself: choose another")
     writer = _Writer(plan, name, vectors)
     return writer.source()
 

@@ -129,6 +129,12 @@ _GOLDEN = """\
 #define board_end() ((void)0)
 #endif
 
+#if defined(__GNUC__)
+#define ALIGNED __attribute__((aligned(64)))
+#else
+#define ALIGNED _Alignas(64)
+#endif
+
 #define COUNT %(count)d
 
 static const uint8_t images[COUNT][%(NAME)s_IMAGE_BYTES] = {
@@ -139,7 +145,7 @@ static const int32_t expected[COUNT][%(NAME)s_LOGITS] = {
 %(logits)s
 };
 
-static _Alignas(64) unsigned char arena[%(NAME)s_ARENA_BYTES];
+ALIGNED static unsigned char arena[%(NAME)s_ARENA_BYTES];
 
 int main(void)
 {
@@ -170,9 +176,15 @@ int main(void)
 _BARE = """\
 #include "%(name)s.h"
 
+#if defined(__GNUC__)
+#define ALIGNED __attribute__((aligned(64)))
+#else
+#define ALIGNED _Alignas(64)
+#endif
+
 static uint8_t image[%(NAME)s_IMAGE_BYTES];
 static int32_t logits[%(NAME)s_LOGITS];
-static _Alignas(64) unsigned char arena[%(NAME)s_ARENA_BYTES];
+ALIGNED static unsigned char arena[%(NAME)s_ARENA_BYTES];
 
 int main(void)
 {

@@ -26,7 +26,7 @@ from torch import nn
 from s3nn.config import Run
 from s3nn.decode import decode, parse_json
 from s3nn.errors import RunFolderError
-from s3nn.files import write_bytes, write_text
+from s3nn.files import check_folder_place, write_bytes, write_text
 from s3nn.training.processes import Processes
 from s3nn.training.weights import load_weights
 
@@ -74,12 +74,6 @@ class Described:
     versions: dict[str, Any]
 
 
-def check_no_file(folder: Path) -> None:
-    """A ``RunFolderError`` where what is to be a folder is a file."""
-    if folder.exists() and not folder.is_dir():
-        raise RunFolderError(f"{folder} is a file and no folder: choose another --out")
-
-
 def claim(folder: Path, run: Run) -> bool:
     """Take ``folder`` for ``run``; True if it holds this very run, begun or finished.
 
@@ -88,7 +82,7 @@ def claim(folder: Path, run: Run) -> bool:
     """
     if Processes.here().rank > 0:
         return (folder / RUN).is_file()
-    check_no_file(folder)
+    check_folder_place(folder)
     if not folder.exists() or not any(folder.iterdir()):
         return False
     if not (folder / RUN).is_file():
