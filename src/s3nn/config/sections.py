@@ -115,7 +115,7 @@ class Fit:
     events: and convolve on a CPU by adding up what fired."""
     start: str | None = None
     """A finished run whose weights training starts at, another than the teacher's; "{seed}" in it
-    stands for the run's seed."""
+    stands for the run's seed, and in a comparison "{row}" for the row's name."""
     window: int | None = None
     """Time steps that go through a network in time together in training; none: all of them."""
     recompute: bool = False
@@ -147,7 +147,8 @@ class Teacher:
     """Epochs of the row that teaches (default: the recipe's); one that stops early has not learned
     its training images by heart, and says more about them."""
     folder: str | None = None
-    """A finished run that teaches, instead of a row; "{seed}" in it stands for the run's seed."""
+    """A finished run that teaches, instead of a row; "{seed}" in it stands for the run's seed, and
+    in a comparison "{row}" for the row's name."""
     share: float = 0.5
     """How much of the loss follows the teacher; 0: labels only."""
     temperature: float = 4.0

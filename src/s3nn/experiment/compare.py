@@ -119,7 +119,7 @@ def plan(run: Run, rows: Sequence[str], seeds: Sequence[int], folder: Path) -> l
             raise UsageError(f"a comparison needs at least one {what}")
         if len(set(values)) != len(values):
             raise UsageError(f"a {what} is named twice: {', '.join(map(str, values))}")
-    runs = {row: with_row(run, row) for row in rows}
+    runs = {row: _of_row(with_row(run, row), row) for row in rows}
     for row in runs.values():  # or the options of a part are read only in its process
         make_neuron(row.model.neuron, channels=1)
         SYNAPSES.build(row.model.synapse)
@@ -135,6 +135,16 @@ def plan(run: Run, rows: Sequence[str], seeds: Sequence[int], folder: Path) -> l
         for seed in seeds
         for row in rows
     ]
+
+
+def _of_row(run: Run, row: str) -> Run:
+    """``run`` with the name of its row in the folders that it begins at."""
+    teacher, start = run.teacher.folder, run.fit.start
+    if teacher is not None:
+        run = replace(run, teacher=replace(run.teacher, folder=teacher.replace("{row}", row)))
+    if start is not None:
+        run = replace(run, fit=replace(run.fit, start=start.replace("{row}", row)))
+    return run
 
 
 def teachers(cells: Sequence[Cell]) -> list[Cell]:
