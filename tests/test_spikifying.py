@@ -337,6 +337,12 @@ def test_options_keep_their_defaults_and_sizes_are_no_values() -> None:
     assert network.report.findings == ()
     assert network(x).shape == (8, 3)
 
+    class Named(Small):
+        def forward(self, mask_of: Tensor, mask: Any = None) -> Any:
+            return super().forward(mask_of, mask)
+
+    assert spikify(Named(), calibrate=x)(x).shape == (8, 3)
+
 
 def test_dropout_that_never_rests_does_not() -> None:
     class Bayesian(Small):

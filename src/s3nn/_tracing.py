@@ -99,7 +99,7 @@ def _traced(model: nn.Module) -> fx.Graph:
         ) from error
     # An option leaves a placeholder behind, and asserts that it has its default.
     inputs = graph.find_nodes(op="placeholder")
-    left = {node for node in inputs if str(node.target).rpartition("_")[0] in given}
+    left = {n for n in inputs if n.args and str(n.target).rpartition("_")[0] in given}
     for node in graph.nodes:
         if node.all_input_nodes and left.issuperset(node.all_input_nodes):
             left.add(node)
