@@ -50,12 +50,15 @@ def test_accuracy_within_a_budget(tmp_path: Path) -> None:
     assert done.returncode in (0, 1), done.stderr  # 1: a claim that does not hold at this size
     tree = json.loads((tmp_path / "out" / "digits_mlp" / "result.json").read_text("utf-8"))
     rows = {row["name"]: row for row in tree["rows"]}
-    assert set(rows) == {"relu", "s3nn (dense)", "s3nn (sparse)"}
+    stages = ("s3nn (dense)", "s3nn (further)", "s3nn (sparse)")
+    assert set(rows) == {"relu (dense)", "relu (further)", *stages}
     assert rows["s3nn (sparse)"]["firing_rate"] < 0.7 * rows["s3nn (dense)"]["firing_rate"]
     values = [show["value"] for show in tree["shows"]]
     accuracy = {name: row["accuracy"]["mean"] for name, row in rows.items()}
     assert values[0] == accuracy["s3nn (dense)"]
-    assert values[3] == 100 * (accuracy["s3nn (dense)"] - accuracy["s3nn (sparse)"])
+    gap = accuracy["relu (further)"] - accuracy["s3nn (further)"]
+    assert values[2:4] == [accuracy["s3nn (further)"], 100 * gap]
+    assert values[5] == 100 * (accuracy["s3nn (dense)"] - accuracy["s3nn (sparse)"])
     report = (tmp_path / "out" / "digits_mlp" / "report.md").read_text("utf-8")
     assert all(show["claim"] in report for show in tree["shows"])
 

@@ -69,7 +69,8 @@ def denoise(words: list[str]) -> None:
 
 
 def _say(what: str, picture: Tensor, true: Tensor) -> None:
-    from s3nn.experiment.judging import psnr_db, ssim
+    from s3nn.experiment.judging import ssim
+    from s3nn.tasks import psnr_db
 
     found = f"{what:8} PSNR {float(psnr_db(picture[None], true[None])):.2f} dB"
     if min(picture.shape[1:]) >= LEAST:

@@ -20,7 +20,6 @@ from s3nn.data import Batches, DataSet, Stream
 from s3nn.data.base import Split
 from s3nn.data.batches import normalise
 from s3nn.errors import RunFolderError, UnsupportedError, UsageError
-from s3nn.experiment.judging import psnr_db
 from s3nn.experiment.measure import measure
 from s3nn.experiment.train import result_of, write_finished
 from s3nn.experiment.trained import Trained, open_run
@@ -30,7 +29,7 @@ from s3nn.registry import Spec
 from s3nn.report import complete_report, read_result
 from s3nn.report.schema import Result
 from s3nn.rows import row_of
-from s3nn.tasks import Pictures, Posed, Task
+from s3nn.tasks import Pictures, Posed, Task, psnr_db
 from s3nn.training import folder as files
 from s3nn.training.callbacks import SCORE, peak_memory_bytes
 from s3nn.training.fit import data_description

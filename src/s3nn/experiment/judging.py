@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,19 +9,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torchmetrics.functional.image import (
-    peak_signal_noise_ratio,
-    structural_similarity_index_measure,
-)
+from torchmetrics.functional.image import structural_similarity_index_measure
 
 from s3nn.data.base import Split
 from s3nn.report import measure as measure_seeds
 from s3nn.report import schema
-from s3nn.tasks import Pictures, Task
+from s3nn.tasks import MOST_DB, Pictures, Task, psnr_db
 
 CONFUSED_IMAGES = 10
 SSIM_BATCH = 64
-MOST_DB = 20 * math.log10(2**16 - 1)
 
 
 @dataclass(frozen=True)
@@ -31,20 +26,6 @@ class Judged:
 
     fields: dict[str, Any]
     arrays: dict[str, NDArray[np.generic]] = field(default_factory=dict)
-
-
-def psnr_db(pictures: Tensor, true: Tensor) -> Tensor:
-    """-10 log10 of the mean squared error, a number a picture; both (N, C, H, W) in 0..1.
-
-    A picture that is right within a step of 16 bits has the 96 dB of one step, for its mean with
-    others to be a number.
-
-    >>> psnr_db(torch.full((1, 1, 8, 8), 0.6), torch.full((1, 1, 8, 8), 0.5)).round().tolist()
-    [20.0]
-    """
-    axes = (1, 2, 3)
-    found = peak_signal_noise_ratio(pictures, true, data_range=1.0, dim=axes, reduction="none")
-    return found.clamp(max=MOST_DB)
 
 
 def ssim(pictures: Tensor, true: Tensor) -> Tensor:
@@ -119,9 +100,9 @@ def _of_images(
             "confusion": (),
             "confused": (),
             "images": schema.ImageScores(
-                psnr_db=measure_seeds([float(found.mean())]),
+                psnr_db=measure_seeds([float(found.clamp(max=MOST_DB).mean())]),
                 ssim=measure_seeds([float(ssim(pictures, true).mean())]),
-                shown_psnr_db=None if before is None else float(before.mean()),
+                shown_psnr_db=None if before is None else float(before.clamp(max=MOST_DB).mean()),
                 validation_psnr_db=measure_seeds([best]),
             ),
         },

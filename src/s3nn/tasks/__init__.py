@@ -3,10 +3,10 @@
 from typing import Any
 
 from s3nn.registry import TASKS
-from s3nn.tasks._pictures import Pictures
+from s3nn.tasks._pictures import MOST_DB, Pictures, psnr_db
 from s3nn.tasks.base import Posed, Task
 
-__all__ = ["Pictures", "Posed", "Task"]
+__all__ = ["MOST_DB", "Pictures", "Posed", "Task", "psnr_db"]
 
 
 def __getattr__(name: str) -> Any:

@@ -2,16 +2,37 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 from torch.nn.functional import mse_loss
-from torchmetrics import Metric
-from torchmetrics.image import PeakSignalNoiseRatio
+from torchmetrics import MeanMetric, Metric
+from torchmetrics.functional.image import peak_signal_noise_ratio
 
 from s3nn.tasks.base import Task
+
+MOST_DB = 20 * math.log10(2**16 - 1)
+"""What a picture that is right within a step of 16 bits counts for in a mean, 96 dB."""
+
+
+def psnr_db(pictures: Tensor, true: Tensor) -> Tensor:
+    """-10 log10 of the mean squared error, a number a picture; both (N, C, H, W) in 0..1.
+
+    >>> psnr_db(torch.full((1, 1, 8, 8), 0.6), torch.full((1, 1, 8, 8), 0.5)).round().tolist()
+    [20.0]
+    """
+    axes = (1, 2, 3)
+    return peak_signal_noise_ratio(pictures, true, data_range=1.0, dim=axes, reduction="none")
+
+
+class MeanPsnr(MeanMetric):
+    """The mean over pictures, of which an exact one would make infinity."""
+
+    def update(self, pictures: Tensor, true: Tensor) -> None:  # type: ignore[override]
+        super().update(psnr_db(pictures, true).clamp(max=MOST_DB))
 
 
 @dataclass(frozen=True)
@@ -19,7 +40,7 @@ class Pictures(Task):
     """A task whose answer stands for a picture, and whose score is its PSNR.
 
     PSNR = -10 log10(mean squared error) in dB, of pixels in 0..1, clipped to that range as they
-    are when written to a file; the score is the mean over pictures.
+    are when written to a file; the score is the mean over pictures, none beyond ``MOST_DB``.
     """
 
     score: ClassVar[str] = "psnr_db"
@@ -29,7 +50,7 @@ class Pictures(Task):
         return mse_loss(answer, wanted)
 
     def metric(self) -> Metric:
-        return PeakSignalNoiseRatio(data_range=1.0, dim=(1, 2, 3))
+        return MeanPsnr()
 
     def said(self, score: float) -> str:
         return f"{score:.2f} dB"

@@ -322,12 +322,12 @@ def _can_run(run: Run) -> None:
     if run.fit.step == "compiled" and run.optim.sharpen != 1:
         raise UsageError("--optim.sharpen would compile the step anew each epoch: use step lean")
     loss = make_loss(run.optim.loss)
-    loss.check_steps(run.model.steps)
     if run.optim.label_smoothing and not loss.smooths:
         raise UsageError(
             f"optim.label_smoothing={run.optim.label_smoothing:g} does nothing to the loss "
             f"{run.optim.loss}, which is no cross-entropy: pass --optim.label-smoothing 0"
         )
+    loss.check_steps(run.model.steps)
 
 
 def _logger(fit: Fit, folder: Path) -> Logger | Literal[False]:
