@@ -86,8 +86,8 @@ def _beside(trained: Trained, flags: BenchFlags) -> tuple[dict[str, Call], list[
     import torch
 
     from s3nn.data.batches import normalise
+    from s3nn.energy import count
     from s3nn.energy.rivalry import check_twin
-    from s3nn.experiment.train import read_counts
     from s3nn.experiment.trained import open_run
 
     if flags.twin is None:
@@ -102,13 +102,14 @@ def _beside(trained: Trained, flags: BenchFlags) -> tuple[dict[str, Call], list[
         ]
     from s3nn.rivals.engines import engines
 
-    check_twin(read_counts(flags.run), read_counts(flags.twin))
     twin = open_run(flags.twin)
     if twin.shape != trained.shape:
         raise UsageError(
             f"the twin reads images {twin.shape}, the run {trained.shape}: give a ReLU network "
             "of the same data"
         )
+    blank = torch.zeros(1, *trained.shape)
+    check_twin(count(trained.network, [blank]), count(twin.network, [blank]))
     data = twin.data()
     calibration = normalise(
         data.train.first(max(CALIBRATION, flags.batch)), twin.mean, twin.std
