@@ -49,11 +49,11 @@ def compile_run(words: list[str]) -> None:
     find_compiler()  # before minutes are spent
     trained = open_run(flags.run)
     console = make_console()
+    out = flags.out or flags.run / "compiled"
+    check_folder_place(out)
     with console.status("lowering and quantising"):
         found = prepare_trained(trained, bits=flags.bits, name=flags.name, vectors=not flags.small)
     data = trained.data()
-    out = flags.out or flags.run / "compiled"
-    check_folder_place(out)
     with console.status("compiling and checking"):
         program = found.program()
         images, labels = data.test.images.numpy(), data.test.labels.numpy()

@@ -102,10 +102,8 @@ def conformance(
     everything: also those pairs of simulator and dialect that are known not to work.
     bits: of the hidden weights of the integer form.
     """
-    every = (*SIMULATORS, *ENGINES)
-    for chosen, known in (
-        *((tools, every), (tuple(pythons or {}), every), (dialects, DIALECTS), (forms, FORMS)),
-    ):
+    named, every = (*tools, *(pythons or {})), (*SIMULATORS, *ENGINES)
+    for chosen, known in ((named, every), (dialects, DIALECTS), (forms, FORMS)):
         for name in chosen:
             if name not in known:
                 raise unknown_name("choice", name, known)
