@@ -169,15 +169,6 @@ def where(node: fx.Node) -> str:
     return ", ".join([node.name, *own[-1:]])
 
 
-def in_place(network: fx.GraphModule, node: fx.Node) -> bool:
-    """Whether a ReLU writes over its input."""
-    if node.op == "call_module":
-        return bool(getattr(module_of(network, node), "inplace", False))
-    flags = (*node.args[1:], node.kwargs.get("inplace", False))
-    name = node.target if node.op == "call_method" else getattr(node.target, "__name__", "")
-    return any(flag is True for flag in flags) or str(name).endswith("_")
-
-
 def note_shapes(network: fx.GraphModule, x: Tensor) -> None:
     """Run ``x`` through a copy in eval mode and note every value's shape at its node.
 

@@ -20,7 +20,6 @@ from s3nn._tracing import (
     NOT_CONVERTED,
     RELUS,
     channels,
-    in_place,
     module_of,
     note_shapes,
     operation,
@@ -29,7 +28,7 @@ from s3nn._tracing import (
 )
 from s3nn.errors import UsageError
 from s3nn.graph.ir import Edge
-from s3nn.graph.trace import is_size, operation_of, output_edge
+from s3nn.graph.trace import in_place, is_size, operation_of, output_edge
 from s3nn.neurons import Neuron, Threshold, make_neuron
 from s3nn.registry import SYNAPSES, Spec
 from s3nn.synapses import Synapse, SynapticConv2d, SynapticLinear
@@ -188,7 +187,7 @@ class _Conversion:
             self.network.add_submodule(name, layer.train(self.network.training))
             with graph.inserting_after(node):
                 spikes = graph.call_module(name, (u,))
-            if in_place(self.network, node):  # whoever reads u from here on reads the spikes
+            if in_place(node, self.network):  # whoever reads u from here on reads the spikes
                 u.replace_all_uses_with(spikes, delete_user_cb=lambda user: user > spikes)
             self.neurons.append(name)
             self.edges[spikes] = layer.emits

@@ -115,6 +115,23 @@ def test_a_network_stays_in_training() -> None:
     assert all(module.training for module in network.modules())
 
 
+def added_later(u: Tensor) -> Tensor:
+    v = functional.max_pool2d(u, 1)
+    u.add_(v)  # what it gives is not read
+    return u
+
+
+def read_before_and_after(u: Tensor) -> Tensor:
+    before = functional.max_pool2d(u, 2, 1)
+    u.add_(functional.max_pool2d(u, 1))
+    return before + functional.max_pool2d(u, 2, 1)
+
+
+@pytest.mark.parametrize("write", [added_later, read_before_and_after])
+def test_tensors_that_are_written_over(write: Callable[[Tensor], Tensor]) -> None:
+    check_same(Calls(write), (1, 8, 8))
+
+
 def test_adaptive_pools_that_divide() -> None:
     graph = lower(nn.Sequential(nn.Conv2d(1, 1, 1), nn.AdaptiveAvgPool2d((2, 3))), (1, 4, 9))
     assert graph["1"].node == MeanPool((2, 3), (2, 3))
@@ -156,6 +173,12 @@ def behind(layer: nn.Module) -> nn.Module:
     return nn.Sequential(nn.Conv2d(1, 3, 3), layer)
 
 
+def written_through(u: Tensor) -> Tensor:
+    view = u[:, :2]
+    u.add_(u)
+    return view + view
+
+
 REFUSED = {
     "lif": (unroll(nn.Sequential(nn.Conv2d(1, 3, 3), make_neuron("lif", 3)), 1), "type lif"),
     "sign": (behind(make_neuron("sign", 3)), r"type sign.*layer 1\b"),
@@ -189,6 +212,7 @@ REFUSED = {
     "whole numbers": (Calls(lambda x: x.to(torch.int32).float()), "whole numbers.*layer to"),
     "a forward of its own": (behind(Scaled(3, 2, 3)), r"Scaled with a forward.*layer 1\b"),
     "a kernel of its own": (behind(Standardised(3, 2, 3)), r"Standardised with.*layer 1\b"),
+    "a view written through": (Calls(written_through), "reads getitem after .*layer add"),
     "a hook": (behind(hooked(nn.MaxPool2d(2))), r"MaxPool2d with hooks.*layer 1\b"),
     "no statistics": (behind(nn.BatchNorm2d(3, track_running_stats=False)), r"layer 1\b"),
 }

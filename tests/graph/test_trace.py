@@ -67,6 +67,29 @@ def test_functions_and_methods() -> None:
     assert found["fire#2"] == ("neuron", "spike")
 
 
+class WrittenOver(nn.Module):
+    def __init__(self, relu: bool) -> None:
+        super().__init__()
+        self.fire, self.relu = make_neuron("fire", 2), relu
+        self.conv = nn.Conv2d(2, 2, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        s = self.fire(x)
+        if self.relu:
+            torch.nn.functional.relu(s, True)
+        else:
+            s.mul_(x)
+        y: Tensor = self.conv(s)
+        return y
+
+
+@pytest.mark.parametrize("relu", [False, True])
+def test_spikes_that_are_written_over_are_spikes_no_more(relu: bool) -> None:
+    conv = trace(WrittenOver(relu))[-1]
+    assert conv.reads == Edge.ANALOG
+    assert conv.inputs == (("relu",) if relu else ("mul",))
+
+
 def test_the_steps_of_an_unrolled_network() -> None:
     sites = trace(unroll(Cnn7((1, 8, 8), 10, Parts("lif"), width=0.0625), 4))
     assert [s.runs for s in sites if s.name.startswith("encode.")] == [1, 1]

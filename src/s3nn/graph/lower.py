@@ -54,20 +54,39 @@ def lower(
     ['Image', 'Affine', 'Flatten', 'Linear', 'Affine', 'Fire']
     """
     shape = tuple(input_shape)
-    with evaluating(model), torch.no_grad():
+    with evaluating(model), torch.inference_mode(False), torch.no_grad():
         found = traced(model)
         _note_shapes(found, model, shape)
         return _lowered(found, model, shape, mean, std)
 
 
 class _Shapes(ShapeProp):
-    """Notes tensors' shapes as torch.fx does, and what is computed from them: ``x.size(0)``."""
+    """Notes tensors' shapes as torch.fx does, and what is computed from them: ``x.size(0)``.
+
+    A tensor that was written over, by another name than its own or through a view, since the
+    operation that gave it is an ``UnsupportedError`` where it is read: the graph would read it as
+    it was.
+    """
 
     def run_node(self, n: fx.Node) -> Any:
+        for source in n.all_input_nodes:
+            if source.meta.get("version") != _version(self.env[source]):
+                raise UnsupportedError(
+                    f"lowering what reads {source.name} after it was written over",
+                    f"layer {n.name}",
+                    "write y = y + x, or y[:, :8] as a tensor of its own, in place of y += x",
+                )
         found = super().run_node(n)
         if not isinstance(found, Tensor):
             n.meta["size"] = found
+        n.meta["version"] = _version(found)
         return found
+
+
+def _version(value: Any) -> int | None:
+    """How often a tensor's memory, which views share, has been written to."""
+    counted = isinstance(value, Tensor) and not value.is_inference()
+    return value._version if counted else None
 
 
 def _note_shapes(found: Traced, model: nn.Module, shape: tuple[int, ...]) -> None:
@@ -75,7 +94,11 @@ def _note_shapes(found: Traced, model: nn.Module, shape: tuple[int, ...]) -> Non
     probe = torch.zeros(1, *shape, dtype=like.dtype)
     try:
         with redirect_stderr(io.StringIO()):  # torch.fx prints a traceback of what it raises
-            _Shapes(found.graph_module).propagate(probe)
+            shapes = _Shapes(found.graph_module)
+            shapes.extra_traceback = False  # it would be part of our own sentences
+            shapes.propagate(probe)
+    except UnsupportedError:
+        raise
     except Exception as error:
         raise UsageError(
             f"{type(model).__name__} does not take images {shape}: {error.__cause__ or error}"

@@ -100,6 +100,8 @@ def traced(model: nn.Module) -> Traced:
             type(model).__name__,
             "give it one tensor",
         )
+    for node in graph.nodes:
+        read_what_is_written_over(node, model)
     found = Traced(fx.GraphModule(model, graph), {}, {})
     sizes: set[fx.Node] = set()
     names: dict[str, int] = {}
@@ -190,6 +192,29 @@ def is_size(node: fx.Node, sizes: set[fx.Node]) -> bool:
     if node.target is getattr:
         return node.args[1] in _SIZE_ATTRIBUTES
     return bool(node.all_input_nodes) and all(n in sizes for n in node.all_input_nodes)
+
+
+def read_what_is_written_over(node: fx.Node, model: nn.Module) -> None:
+    """Let who reads, behind ``node``, the tensor that it writes over read what it gives."""
+    if in_place(node, model) and isinstance(node.args[0], fx.Node):
+        node.args[0].replace_all_uses_with(node, delete_user_cb=lambda user: user > node)
+
+
+def in_place(node: fx.Node, model: nn.Module) -> bool:
+    """Whether a node writes over its first input and gives it."""
+    if node.op == "call_module":
+        return bool(getattr(model.get_submodule(str(node.target)), "inplace", False))
+    if node.op not in ("call_function", "call_method") or not node.args:
+        return False
+    if node.kwargs.get("inplace", False):
+        return True
+    name = str(getattr(node.target, "__name__", node.target))
+    if operation_of(node, model) == "activation" and any(flag is True for flag in node.args[1:]):
+        return True
+    return (name.endswith("_") and not name.endswith("__")) or name in _OVER_THEIR_LEFT
+
+
+_OVER_THEIR_LEFT = ("iadd", "isub", "imul", "itruediv", "ifloordiv", "ipow", "imod")
 
 
 def _site(node: fx.Node, model: nn.Module, found: Traced, names: dict[str, int]) -> Site:
