@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -15,7 +16,7 @@ from s3nn.errors import UsageError
 def check_file_place(path: Path) -> None:
     """A ``UsageError`` where no file can be, since it is a folder or its parent none."""
     if path.is_dir():
-        raise UsageError(f"{path} is a folder and no file: choose another --out")
+        raise UsageError(f"{path} is a folder and no file: choose another place")
     check_folder_place(path.parent)
 
 
@@ -23,7 +24,7 @@ def check_folder_place(path: Path) -> None:
     """A ``UsageError`` where no folder can be, since it or a parent is a file."""
     for place in (path, *path.parents):
         if place.exists() and not place.is_dir():
-            raise UsageError(f"{place} is a file and no folder: choose another --out")
+            raise UsageError(f"{place} is a file and no folder: choose another place")
 
 
 @contextmanager
@@ -44,6 +45,44 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
         os.replace(name, path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def new_folder(out: Path) -> Iterator[Path]:
+    """A folder that becomes ``out`` when the block ends well, and goes with all in it otherwise.
+
+    An empty ``out`` is filled and stays the folder that it is: somebody's working directory, what a
+    link leads to, a mounted disk.
+    """
+    check_folder_place(out)
+    filled = out.is_dir()
+    where = out if filled else out.resolve().parent
+    where.mkdir(parents=True, exist_ok=True)
+    made = Path(tempfile.mkdtemp(dir=where, prefix=f".{out.resolve().name}."))
+    try:
+        yield made
+        if filled:
+            _move_up(made)
+        else:
+            made.chmod(0o755)
+            os.replace(made, out.resolve())
+    except BaseException:
+        shutil.rmtree(made, ignore_errors=True)
+        raise
+
+
+def _move_up(made: Path) -> None:
+    """Move what is in a folder to the folder around it; on an error nothing stays there."""
+    moved: list[Path] = []
+    try:
+        for each in sorted(made.iterdir()):
+            moved.append(made.parent / each.name)
+            os.rename(each, moved[-1])
+        made.rmdir()
+    except BaseException:
+        for path in moved:
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
         raise
 
 

@@ -136,7 +136,7 @@ def test_a_file_is_no_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     out = str(tmp_path / "cat.png")
     assert train(tmp_path / "cat.png") == 2
     assert main(["compare", "digits_mlp", *TINY, "--out", out]) == 2
-    assert capsys.readouterr().err.count("is a file and no folder: choose another --out") == 2
+    assert capsys.readouterr().err.count("is a file and no folder: choose another place") == 2
     assert (tmp_path / "cat.png").read_bytes() == b"a cat"
 
 

@@ -163,6 +163,13 @@ def test_conformance_sees_what_does_not_conform(
     assert outcomes[1].not_run == "no module of that name"
 
 
+def test_conformance_writes_to_no_folder(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["conformance", str(run), "--json", str(tmp_path)]) == 2
+    assert "is a folder and no file" in capsys.readouterr().err
+
+
 def test_conformance_refuses_what_it_does_not_know(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -135,11 +135,28 @@ def test_places_on_this_machine_do_not_travel(run: Path, tmp_path: Path) -> None
 
     given = describe(run).run
     given = replace(given, data=replace(given.data, name="folder:/home/me/x", folder="/home/me"))
-    tree = {"run": given.to_json(), "command": "s3nn train --data.name folder:/home/me/x"}
-    told = json.loads(_travelling(tree, _paths(given)))
+    command = "s3nn train --data.name folder:/home/me/x --fit.epochs 3"
+    tree = {
+        "run": given.to_json(),
+        "command": f"{command} --fit.start=/home/me/first --out '/home/my work/run'",
+    }
+    told = json.loads(_travelling(tree, _paths(given, tree["command"])))
     assert told["run"]["data"]["name"] == "folder:x"
-    assert told["command"] == "s3nn train --data.name folder:x"
+    assert told["command"] == command.replace("/home/me/", "") + " --fit.start=first --out 'run'"
     assert "/home" not in json.dumps(told)
+
+
+def test_a_converted_network_says_where_from_and_no_more(tmp_path: Path) -> None:
+    relu, made, out = (tmp_path / "private" / name for name in ("relu", "spikes", "pack"))
+    words = ["train", "digits_mlp", "--model.width", "0.1", "--model.neuron", "relu"]
+    assert main([*words, "--fit.epochs", "1", "--out", str(relu)]) == 0
+    assert main(["convert", str(relu), "--steps", "2", "--out", str(made)]) == 0
+    manifest = pack(made, out)
+    for name in manifest.files:
+        assert b"private" not in (out / name).read_bytes(), name
+    assert json.loads((out / "conversion.json").read_text())["of"] == "relu"
+    assert "s3nn train" not in (out / "README.md").read_text()
+    assert open_pack(out).proof.images == 8
 
 
 def test_what_is_there_is_left_alone(run: Path, packed: Path, tmp_path: Path) -> None:

@@ -137,8 +137,10 @@ def conformance(words: list[str]) -> None:
     flags = parse(ConformanceFlags, "conformance", words)
     from s3nn.experiment.conformance import conformance as compared
     from s3nn.experiment.trained import open_run
-    from s3nn.files import write_text
+    from s3nn.files import check_file_place, write_text
 
+    if flags.json is not None:
+        check_file_place(flags.json)
     console = make_console()
     with console.status("exporting and simulating"):
         found = compared(

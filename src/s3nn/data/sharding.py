@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
-import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -26,7 +24,7 @@ from s3nn.data._shards import INDEX, PARTS, Index, Shard, file_sha256, need_webd
 from s3nn.data._splits import hold_out
 from s3nn.data.base import Places, Raw, Source
 from s3nn.errors import DataError, S3nnError, UsageError
-from s3nn.files import write_text
+from s3nn.files import new_folder, write_text
 
 MOST_VALIDATION = 10_000  # images, held out by default: they are decoded to memory
 MEASURED = 10_000  # train images, of which mean and std are taken
@@ -112,9 +110,7 @@ def write_shards(
         )
     source = ImageFiles(folder, licence)
     parts = _parts(source, validation, seed)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    place = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
-    try:
+    with new_folder(out) as place:
         jobs = [
             job
             for part, files in parts.items()
@@ -142,11 +138,6 @@ def write_shards(
             shards=shards,
         )
         write_text(place / INDEX, index.to_text())
-        place.chmod(0o755)
-        place.rename(out)
-    except BaseException:
-        shutil.rmtree(place, ignore_errors=True)
-        raise
     return index
 
 

@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import mkdtemp
 
 from s3nn.config import Data, Run
 from s3nn.data import Batches, Split
@@ -19,7 +14,7 @@ from s3nn.experiment.train import COUNTS
 from s3nn.experiment.trained import Trained, load_data, open_run
 from s3nn.export import Pixels
 from s3nn.export.nir import DT, Nir
-from s3nn.files import write_bytes, write_text
+from s3nn.files import new_folder, write_bytes, write_text
 from s3nn.graph.network import GraphNetwork
 from s3nn.training.fit import data_description
 from s3nn.training.folder import IMPORTED, write_run
@@ -51,7 +46,7 @@ def import_run(
     The folder holds the file (network.nir), run.json and the counts of operations; it is opened by
     ``open_run``.  Input is raw pixels where the file or ``raw`` says so, else what ``mean`` and
     ``std`` say: (x / 255 - mean) / std.
-    A folder that is there is an error.
+    An ``out`` that is there and not empty is an error.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise RunFolderError(f"{out} exists and is not empty: choose another --out")
@@ -73,26 +68,12 @@ def import_run(
         "imported": {"mean": list(mean), "std": list(std), "raw": raw, "dt": dt},
     }
     counts = count(network, _batches(loaded.test, network))
-    with _new_folder(out) as folder:
+    with new_folder(out) as folder:
         write_bytes(folder / IMPORTED, path.read_bytes())
         write_text(folder / COUNTS, json.dumps(counts.to_json(), indent=1) + "\n")
         write_run(folder, run, described, versions())
     trained = open_run(out)
     return Imported(trained, trained.accuracy(loaded.test), counts, len(loaded.test))
-
-
-@contextmanager
-def _new_folder(out: Path) -> Iterator[Path]:
-    """A folder beside ``out`` that becomes it when the block ends well, and goes otherwise."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    made = Path(mkdtemp(dir=out.parent, prefix=f".{out.name}."))
-    try:
-        yield made
-        made.chmod(0o755)
-        os.replace(made, out)  # of an empty folder too
-    except BaseException:
-        shutil.rmtree(made, ignore_errors=True)
-        raise
 
 
 def _batches(split: Split, network: GraphNetwork) -> Batches:

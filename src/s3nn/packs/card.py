@@ -101,6 +101,7 @@ def card(
                 ("checksum", result.data.checksum),
             ],
             command=result.command,
+            converted="conversion.json" in sizes,
             versions=[(k, units.scalar_text(v)) for k, v in result.versions.items() if v],
             files=[(name, _what(name), f"{size:,}") for name, size in sorted(sizes.items())],
             s3nn=result.versions.get("s3nn"),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +12,7 @@ from s3nn.energy import Counts
 from s3nn.errors import PackError, S3nnError, UsageError
 from s3nn.experiment.train import COUNTS
 from s3nn.experiment.trained import Trained, opened, planned
-from s3nn.files import write_bytes
+from s3nn.files import new_folder, write_bytes
 from s3nn.packs.cost import MOST_STEPS, check_cost
 from s3nn.packs.golden import Proof, prove, read_golden
 from s3nn.packs.hub import SCHEME, fetched
@@ -121,13 +119,6 @@ def unpack(pack: Pack, out: Path) -> None:
             raise PackError(f"{where} is damaged ({type(error).__name__}: {error})") from error
     for number, line in enumerate(pack.contents.get(METRICS, b"").splitlines()):
         parse_json(line, f"{pack.where}/{METRICS}, line {number + 1}")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    made = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
-    try:
+    with new_folder(out) as made:
         for name, content in pack.contents.items():
             write_bytes(made / name, content)
-        os.chmod(made, 0o755)
-        os.replace(made, out)
-    except BaseException:
-        shutil.rmtree(made, ignore_errors=True)
-        raise

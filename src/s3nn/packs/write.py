@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import tempfile
+import shlex
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,7 +14,7 @@ from s3nn.config import Run
 from s3nn.errors import PackError, RunFolderError, UnsupportedError, UsageError
 from s3nn.experiment.train import COUNTS, read_counts
 from s3nn.experiment.trained import Trained, open_run
-from s3nn.files import replacing, write_bytes
+from s3nn.files import new_folder, replacing, write_bytes
 from s3nn.packs.card import Study, card
 from s3nn.packs.extras import extra_files
 from s3nn.packs.golden import MOST_IMAGES, golden
@@ -99,7 +98,7 @@ def _contents(
         )
     study = _study(folder, result, comparison)
     shown = trained.data().test.images[:images]
-    private = _paths(trained.run)
+    private = _paths(trained.run, result.command)
     contents = {
         RUN: _travelling(json.loads((folder / RUN).read_bytes()), private),
         RESULT: _travelling(result.to_json(), private),
@@ -107,9 +106,11 @@ def _contents(
         WEIGHTS: weights_of(folder),
         GOLDEN: golden(trained, shown).to_bytes(),
     }
-    for name in (METRICS, CONVERSION):
-        if (folder / name).is_file():
-            contents[name] = (folder / name).read_bytes()
+    if (folder / METRICS).is_file():
+        contents[METRICS] = (folder / METRICS).read_bytes()
+    if (folder / CONVERSION).is_file():
+        tree = json.loads((folder / CONVERSION).read_bytes())
+        contents[CONVERSION] = _travelling(tree, [str(tree["of"]), *private])
     if study is not None:
         contents[COMPARISON] = _travelling(study.result.to_json(), private)
     for name in extras:
@@ -142,7 +143,7 @@ def _is_ours(run: Run, folder: Path) -> None:
 
 def _study(folder: Path, result: Result, comparison: Path | str | None) -> Study | None:
     """The comparison that the run is one network of."""
-    home = folder.resolve().parents[1] if comparison is None else Path(comparison)
+    home = folder.resolve().parent.parent if comparison is None else Path(comparison)
     if comparison is None and not (home / RESULT).is_file():
         return None
     found, mine = read_result(home), result.rows[0]
@@ -159,11 +160,20 @@ def _study(folder: Path, result: Result, comparison: Path | str | None) -> Study
     )
 
 
-def _paths(run: Run) -> list[str]:
-    """What the run says of places on this machine, the longest first."""
+def _paths(run: Run, command: str) -> list[str]:
+    """What the run and its command say of places on this machine, the longest first."""
     _, _, own = run.data.name.partition(":")
-    given = [own, run.data.folder or "", run.teacher.folder or ""]
+    given = [own, run.data.folder or "", run.teacher.folder or "", run.fit.start or ""]
+    words = [word.partition("=")[2] or word for word in _words(command)]
+    given += [word for word in words if ":" not in word]
     return sorted((path for path in given if os.sep in path), key=len, reverse=True)
+
+
+def _words(command: str) -> list[str]:
+    try:
+        return shlex.split(command)
+    except ValueError:  # quotes that do not close: no shell has run it
+        return command.split()
 
 
 def _travelling(tree: Any, private: Sequence[str]) -> bytes:
@@ -211,13 +221,6 @@ def _write_zip(place: Path, contents: Mapping[str, bytes]) -> None:
 
 
 def _write_folder(place: Path, contents: Mapping[str, bytes]) -> None:
-    place.parent.mkdir(parents=True, exist_ok=True)
-    made = Path(tempfile.mkdtemp(dir=place.parent, prefix=f".{place.name}."))
-    try:
+    with new_folder(place) as made:
         for name, content in contents.items():
             write_bytes(made / name, content)
-        os.chmod(made, 0o755)
-        os.replace(made, place)
-    except BaseException:
-        shutil.rmtree(made, ignore_errors=True)
-        raise

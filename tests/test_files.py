@@ -1,0 +1,84 @@
+"""Folders that are whole or not there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from s3nn.errors import UsageError
+from s3nn.files import new_folder
+
+
+@pytest.fixture
+def linked(tmp_path: Path) -> Path:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "link").symlink_to("empty")
+    return tmp_path / "link"
+
+
+def fill(out: Path) -> None:
+    with new_folder(out) as folder:
+        (folder / "sub").mkdir()
+        (folder / "sub" / "a").write_text("a")
+        (folder / "b").write_text("b")
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    fill(tmp_path / "new" / "out")
+    assert names(tmp_path) == ["new", "new/out", "new/out/b", "new/out/sub", "new/out/sub/a"]
+
+
+def test_a_working_directory_stays_what_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    fill(Path())
+    assert names(Path()) == names(tmp_path) == ["b", "sub", "sub/a"]
+
+
+def test_a_link_stays_a_link(linked: Path) -> None:
+    fill(linked)
+    assert linked.is_symlink()
+    assert names(linked.parent / "empty") == ["b", "sub", "sub/a"]
+
+
+@pytest.mark.parametrize("out", ["new", "empty", "link"])
+def test_nothing_half_written_stays(out: str, linked: Path) -> None:
+    def fail() -> None:
+        with new_folder(linked.parent / out) as folder:
+            (folder / "b").write_text("b")
+            raise OSError("the disk is full")
+
+    before = names(linked.parent)
+    with pytest.raises(OSError, match="the disk is full"):
+        fail()
+    assert names(linked.parent) == before
+
+
+def test_nothing_is_half_moved(linked: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import s3nn.files
+
+    rename, calls = s3nn.files.os.rename, []
+
+    def once(source: Path, to: Path) -> None:
+        calls.append(to)
+        if len(calls) == 2:
+            raise OSError("the disk is full")
+        rename(source, to)
+
+    monkeypatch.setattr("s3nn.files.os.rename", once)
+    with pytest.raises(OSError, match="the disk is full"):
+        fill(linked)
+    assert names(linked.parent / "empty") == []
+
+
+def test_a_file_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(UsageError, match="is a file and no folder"), new_folder(tmp_path / "file"):
+        pass
+    assert names(tmp_path) == ["file"]
