@@ -61,12 +61,13 @@ def build(source: Code, flags: tuple[str, ...] = FLAGS) -> Path:
         return library
     try:
         library.parent.mkdir(parents=True, exist_ok=True)
+        beside = tempfile.TemporaryDirectory(dir=library.parent)
     except OSError as error:
         raise CompilerError(
-            f"compiled code is kept in {library.parent}, which cannot be made "
+            f"compiled code is kept in {library.parent}, where nothing can be written "
             f"({error.strerror}): name another folder with XDG_CACHE_HOME=..."
         ) from error
-    with tempfile.TemporaryDirectory(dir=library.parent) as folder:
+    with beside as folder:
         made = Path(folder) / "library.so"
         compile_c(source, Path(folder), made, compiler, flags)
         checksum = _checksum(made)

@@ -80,7 +80,7 @@ def test_a_cache_that_cannot_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyP
     (tmp_path / "file").write_text("no folder")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     with pytest.raises(
-        CompilerError, match=r"file/s3nn/compiled, which cannot be made .*XDG_CACHE"
+        CompilerError, match=r"file/s3nn/compiled, where nothing can be written .*XDG_CACHE"
     ):
         build(source())
 
