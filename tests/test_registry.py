@@ -91,6 +91,11 @@ def test_wrong_names_and_options_get_a_did_you_mean(registry: Registry) -> None:
         ),
         (NEURONS.build, "fire(per_channel=1)", "takes bool .True or False., got 1"),
         (NEURONS.build, "fire(threshold=nan)", "takes float, got nan"),
+        (NEURONS.build, "fire(threshold=(1, 2))", r"takes float, got \(1, 2\)"),
+        (NEURONS.build, "fire(surrogate=[1])", r"takes Surrogate \| None, got \[1\]"),
+        (NEURONS.build, "fire(threshold=1j)", "takes float, got 1j"),
+        (NEURONS.build, "fire(threshold=inf)", "number of 32 bits, 1.18e-38 to 3.4e.38, got inf"),
+        (NEURONS.build, "fire(threshold=1e-46)", "number of 32 bits"),
         (
             NEURONS.build,
             "fire(surrogate=3)",

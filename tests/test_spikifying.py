@@ -417,3 +417,19 @@ def test_batches_that_set_no_threshold_are_refused(calibrate: Any, says: str) ->
     with pytest.raises(UsageError, match=says) as caught:
         spikify(Small(), calibrate=calibrate)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("neuron", ["fire", "fire(per_channel=True)", "iaf(precharge=0.5)", "lif"])
+def test_the_batch_itself_fires_as_often_as_asked(neuron: str) -> None:
+    net = nn.Sequential(nn.Linear(64, 200), nn.BatchNorm1d(200), nn.ReLU(), nn.Linear(200, 3))
+    x = torch.randn(10, 64)
+    network = spikify(net, neuron=neuron, calibrate=x, firing_rate=0.2).eval()
+    rates = [spikes.mean().item() for spikes in fired(network, x).values()]
+    assert rates == pytest.approx([0.2], abs=0.003)
+
+
+def test_thresholds_that_no_batch_sets_are_found() -> None:
+    report = spikify(cnn(), neuron="antlr", calibrate=batch()).report
+    found = [f for f in report.findings if "sets no threshold of antlr" in f.what]
+    assert [f.where for f in found] == list(report.neurons)
+    assert "sets no threshold" not in str(spikify(cnn(), neuron="antlr").report)

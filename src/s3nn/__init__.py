@@ -3,7 +3,8 @@
     import s3nn
 
     run = s3nn.find_recipe("digits_cnn")
-    result = s3nn.train(run, "runs/first")          # or s3nn.compare(run, seeds=3)
+    result = s3nn.train(run, "runs/first")          # or, under if __name__ == "__main__":,
+                                                    # s3nn.compare(run, seeds=3)
     trained = s3nn.open_run("runs/first")           # .network, .predict(uint8 images)
 
     counts = s3nn.count(trained.network, batches)   # exact operations

@@ -21,6 +21,7 @@ from torch import nn
 
 from s3nn.errors import S3nnError, UsageError
 from s3nn.models import Parts
+from s3nn.neurons import Neuron
 from s3nn.registry import MODELS, Entry, snake_case
 from s3nn.spikifying import spikify
 
@@ -135,6 +136,11 @@ def _rebuilt(kind: type[nn.Module], name: str) -> Callable[..., nn.Module]:
                 f"the model {name} makes {shape or type(answer).__name__} of images "
                 f"{(2, *input_shape)}: it should make logits {(2, classes)}, one a class, or "
                 "images where it says answers_images = True"
+            )
+        if any(isinstance(module, Neuron) for module in network.modules()):
+            raise UsageError(
+                f"the model {name} has neurons of s3nn already, which no row replaces: let the "
+                "class take `parts` and call parts.neurons(channels), or put ReLUs in their place"
             )
         spiking = spikify(network, neuron=parts.neuron, synapse=parts.synapse)
         spiking.input_shape = input_shape  # type: ignore[assignment]

@@ -187,6 +187,10 @@ def _fits(value: Any, annotation: Any) -> bool:
             return "None" in kinds
         case str() | Spec():
             return not kinds <= _NUMBERS
+        case tuple() | list():
+            return bool(kinds & {"tuple", "list", "Sequence", "Iterable"})
+        case set() | dict() | bytes() | complex():
+            return False
     return True
 
 

@@ -129,6 +129,7 @@ def spikify(
     network.graph.lint()
     network.recompile()
     if calibrate is not None:
+        findings += conversion.thresholds_out_of_reach()
         with torch.no_grad(), _batch_statistics(network):
             _Calibration(network, firing_rate).run(calibrate)
     return Spikified(network, SpikifyReport(tuple(conversion.neurons), tuple(findings)))
@@ -257,6 +258,19 @@ class _Conversion:
                     "let a ReLU stand in front of it, and pool by maximum",
                 )
 
+    def thresholds_out_of_reach(self) -> Iterator[Finding]:
+        """Spiking neurons that have no threshold which a batch could set."""
+        for name in self.neurons:
+            neuron = self.network.get_submodule(name)
+            known = any(isinstance(each, Threshold) for each in neuron.children())
+            if getattr(neuron, "emits", None) == Edge.SPIKE and not known:
+                kind = type(neuron).__name__.lower()
+                yield Finding(
+                    name,
+                    f"calibrate sets no threshold of {kind} neurons",
+                    "how often they fire is up to the weights: scale these, or take fire or lif",
+                )
+
     def see_weights_through(self, synapse: Spec | str) -> Iterator[Finding]:
         """Replace layers by those that see the same weights through ``synapse``."""
         for node, layer in list(self._layers()):
@@ -317,12 +331,18 @@ class _Calibration(fx.Interpreter):
         self.firing_rate = firing_rate
 
     def call_module(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        neuron = self.fetch_attr(target)
-        if isinstance(neuron, Neuron):
-            for threshold in neuron.children():
+        module = self.fetch_attr(target)
+        if isinstance(module, Neuron):
+            charged = getattr(module, "precharge", None)  # a share of the threshold
+            u = args[0] if charged is None else args[0] / (1 - charged)
+            for threshold in module.children():
                 if isinstance(threshold, Threshold):
-                    threshold.set_(self._theta(args[0], threshold.value()))
-        return super().call_module(target, args, kwargs)
+                    threshold.set_(self._theta(u, threshold.value()))
+        found = super().call_module(target, args, kwargs)
+        if isinstance(module, _BatchNorm):  # now as it will evaluate: its variances are unbiased
+            found = module.eval()(*args, **kwargs)
+            module.train()
+        return found
 
     def _theta(self, u: Tensor, before: Tensor) -> Tensor:
         """What ``firing_rate`` of the potentials exceed, and the largest in any case.

@@ -18,6 +18,7 @@ from s3nn.data import load
 from s3nn.errors import RunFolderError, TrainingError, UsageError
 from s3nn.experiment.teaching import open_teacher
 from s3nn.experiment.train import train
+from s3nn.experiment.trained import load_data
 from s3nn.native import CompilerError
 from s3nn.report import read_result
 from s3nn.surrogates import S3, Triangle
@@ -218,7 +219,7 @@ def test_every_seed_has_a_teacher_of_its_own(tmp_path: Path) -> None:
     for seed in (0, 1):
         train(replace(QUICK, seed=seed), tmp_path / f"seed{seed}", progress=False)
     own = replace(QUICK, seed=1, teacher=Teacher(folder=str(tmp_path / "seed{seed}")))
-    taught_by = open_teacher(own, tmp_path)
+    taught_by = open_teacher(own, tmp_path, load_data(own).spec)
     assert taught_by is not None
     kept = load_file(tmp_path / "seed1" / "model.safetensors")
     assert all(torch.equal(value, kept[name]) for name, value in taught_by.state_dict().items())

@@ -138,6 +138,7 @@ class Batches:
     shift: move by up to so many pixels in each direction, uniformly; black (pixel 0) comes in.
     shuffle: a new order each epoch; ``set_epoch`` says which epoch it is.
     drop_last: leave the partial batch at the end out.
+    parts: with ``drop_last``, as many batches are one step's, and none of a partial step is given.
     seed: with the epoch, the only source of order and augmentation.
     rank, world: which of how many processes this is.
     channels_last: the memory format of x.
@@ -159,6 +160,7 @@ class Batches:
         shift: int = 0,
         shuffle: bool = False,
         drop_last: bool = False,
+        parts: int = 1,
         seed: int = 0,
         rank: int = 0,
         world: int = 1,
@@ -171,17 +173,17 @@ class Batches:
             raise UsageError(
                 f"shift={shift} must be from 0 to less than the image, {height}x{width} pixels"
             )
-        if len(split) < (batch_size if drop_last else 1):
+        if len(split) < (batch_size * parts if drop_last else 1):
             raise UsageError(
-                f"{len(split)} images make no batch of {batch_size} (drop_last={drop_last}): "
-                "use a smaller batch"
+                f"{len(split)} images make no batch of {batch_size * parts} "
+                f"(drop_last={drop_last}): use a smaller batch"
             )
         # Pixels with their channels last: then a gather yields channels_last batches for nothing.
         self.pixels = split.images.to(device).permute(0, 2, 3, 1).contiguous()
         self.labels = split.labels.to(device)
         channels, device = split.images.shape[1], self.pixels.device
         self.scale, self.offset = scale_and_offset(channels, mean, std, device)
-        self.batch_size = batch_size
+        self.batch_size, self.parts = batch_size, parts
         self.flip, self.shift, self.shuffle = flip, shift, shuffle
         self.drop_last, self.seed, self.rank, self.world = drop_last, seed, rank, world
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
@@ -194,7 +196,9 @@ class Batches:
     def __len__(self) -> int:
         """Batches an epoch, the same for every rank."""
         number = len(self.labels)
-        return number // self.batch_size if self.drop_last else -(-number // self.batch_size)
+        if self.drop_last:
+            return number // (self.batch_size * self.parts) * self.parts
+        return -(-number // self.batch_size)
 
     @property
     def repeated(self) -> int:

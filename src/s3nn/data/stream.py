@@ -44,6 +44,7 @@ class StreamedBatches:
     batch_size: images in a global batch, a multiple of ``world``.
     mean, std: a number a channel, of pixels scaled to 0..1.
     flip: mirror left to right with probability 1/2.
+    parts: as many batches are one step's, and none of a partial step is given.
     seed: with the epoch and an image's key, the only source of order and augmentation.
     rank, world: which of how many processes this is.
     workers: how many processes read and decode; 0 does it here, between the steps.
@@ -60,6 +61,7 @@ class StreamedBatches:
         mean: Sequence[float],
         std: Sequence[float],
         flip: bool = False,
+        parts: int = 1,
         seed: int = 0,
         rank: int = 0,
         world: int = 1,
@@ -80,14 +82,14 @@ class StreamedBatches:
         self.stream, self.seed, self.rank, self.world = stream, seed, rank, world
         self.flip, self.workers, self.buffer = flip, workers, buffer
         self.crop = stream.shape[1] if crop is None else crop
-        self.own_size = batch_size // world
+        self.own_size, self.parts = batch_size // world, parts
         self.device = torch.device(device)
         self.scale, self.offset = scale_and_offset(stream.shape[0], mean, std, self.device)
         self.epoch = 0
         if len(self) == 0:
             raise UsageError(
                 f"{len(stream)} images in {len(stream.shards)} shards make no batch of "
-                f"{batch_size} for {world} process(es): use a smaller batch"
+                f"{batch_size * parts} for {world} process(es): use a smaller batch"
             )
 
     def set_epoch(self, epoch: int) -> None:
@@ -97,7 +99,8 @@ class StreamedBatches:
     def __len__(self) -> int:
         """Batches an epoch, the same for every rank and epoch: the least that a rank may get."""
         smallest = sorted(shard.images for shard in self.stream.shards)
-        return sum(smallest[: len(smallest) // self.world]) // self.own_size
+        images = sum(smallest[: len(smallest) // self.world])
+        return images // (self.own_size * self.parts) * self.parts
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         chunks = _whole(self._chunks(), self.own_size)

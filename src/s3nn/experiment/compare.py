@@ -8,7 +8,7 @@ import threading
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from multiprocessing import get_context, parent_process
+from multiprocessing import current_process, get_context, parent_process
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -64,9 +64,13 @@ def compare(
     teaches every row.  What is finished is not trained again when the call is repeated; what fails
     is listed under ``failures`` and the others go on.
 
+    Such a process imports the script that calls: keep the call under ``if __name__ == "__main__"``.
+
     Raises ``UsageError`` for rows or seeds that cannot be right, and ``TrainingError`` when no row
     could be trained.
     """
+    if getattr(current_process(), "_inheriting", False):  # a cell's process runs the script again
+        os._exit(_CALLED_AGAIN)
     folder = Path(out) if out is not None else default_folder(run)
     numbers = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
     if jobs < 1:
@@ -240,6 +244,9 @@ def _train_all(cells: Sequence[Cell], jobs: int, progress: bool) -> list[Failure
     return failures
 
 
+_CALLED_AGAIN = 87  # an exit code of ours
+
+
 def _announcer(cells: int) -> Callable[[str], None]:
     def say(text: str) -> None:
         print(f"[s3nn] {text}", file=sys.stderr, flush=True)
@@ -255,6 +262,8 @@ def _outcome(connection: Connection, process: ForkServerProcess) -> str | None:
     except EOFError:
         error = "the process ended without a word"
     process.join()
+    if process.exitcode == _CALLED_AGAIN:
+        return 'its process ran the script again: call compare under if __name__ == "__main__":'
     return error if error is None or process.exitcode == 0 else f"{error} ({process.exitcode})"
 
 

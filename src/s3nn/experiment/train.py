@@ -28,7 +28,7 @@ from s3nn.report import complete_report, read_result, write_report, write_result
 from s3nn.report.schema import Data, Result
 from s3nn.rows import row_of
 from s3nn.training.build import start_at
-from s3nn.training.fit import data_description, fit, untrained
+from s3nn.training.fit import can_train, data_description, fit, untrained
 from s3nn.training.folder import RESULT, claim
 from s3nn.training.processes import Processes
 from s3nn.versions import host, versions
@@ -61,10 +61,11 @@ def train(
         return read_result(folder)
     lessons = Path(teacher) if teacher is not None else beside(folder, "-teacher")
     taught_by = teacher_run(run)
-    if taught_by is not None:
-        train(taught_by, lessons, progress=progress)
     data = load_data(run)
-    taught = open_teacher(run, lessons)
+    if taught_by is not None:
+        can_train(run, data)
+        train(taught_by, lessons, progress=progress)
+    taught = open_teacher(run, lessons, data.spec)
     start = open_start(run, taught)
     timing = _timing(run, data, start, folder)
     fitted = fit(run, folder, data, teacher=taught, start=start, spending=timing, progress=progress)

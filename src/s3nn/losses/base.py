@@ -8,6 +8,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from s3nn.errors import UsageError
+from s3nn.neurons import Neuron, TemporalNeuron
 
 
 class Loss(ABC):
@@ -18,11 +19,13 @@ class Loss(ABC):
     label that goes to all classes alike; ``smooths`` is false of losses that have no such share.
 
     ``sums`` is true of losses that are a sum over the batch, where others are a mean.
+    ``of_times`` losses have a gradient of the times of spikes, laid at them, and not of the spikes.
     ``of_images`` losses are of answers that are images: K is (C, H, W), and so are the "labels".
     """
 
     smooths: ClassVar[bool] = True
     of_images: ClassVar[bool] = False
+    of_times: ClassVar[bool] = False
     sums: ClassVar[bool] = False
 
     @property
@@ -38,6 +41,24 @@ class Loss(ABC):
                 f"{self.least_steps} and this network has model.steps={steps}: pass --optim.loss "
                 "cross_entropy, or more --model.steps"
             )
+
+    def check_outputs(self, output: Neuron | None) -> None:
+        """Raise a ``UsageError`` where the neurons behind the outputs take another gradient."""
+        takes_times = isinstance(output, TemporalNeuron) and output.takes_times
+        if takes_times == self.of_times:
+            return
+        name = type(self).__name__.lower()
+        if self.of_times:
+            raise UsageError(
+                f"the gradient of the loss {name} is of spike times, which only the outputs antlr "
+                "take for that: pass --model.output antlr (hidden neurons too), or --optim.loss "
+                "cross_entropy"
+            )
+        raise UsageError(
+            f"model.output=antlr takes gradients for those of spike times and the loss {name} "
+            'gives those of spikes: pass --model.output "antlr(answer=spikes)", or --optim.loss '
+            "latency"
+        )
 
     @abstractmethod
     def __call__(

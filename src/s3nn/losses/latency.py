@@ -51,6 +51,8 @@ class Latency(Loss):
     2.1
     """
 
+    of_times = True
+
     scale: float = 6.0
     silence: float = 0.1
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 from typing import ClassVar
 
 from torch import Tensor, nn
@@ -108,8 +109,8 @@ def scaled(channels: int, width: float) -> int:
     >>> scaled(64, 0.25), scaled(64, 0.001)
     (16, 1)
     """
-    if not width > 0:
-        raise UsageError(f"a width multiplier must be > 0, got {width}")
+    if not 0 < width < inf:
+        raise UsageError(f"a width multiplier must be > 0 and finite, got {width}")
     return max(1, round(channels * width))
 
 

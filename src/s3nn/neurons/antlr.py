@@ -144,6 +144,7 @@ class Antlr(PairedNeuron):
         if answer not in get_args(Answer):
             raise unknown_name("answer of antlr", str(answer), get_args(Answer))
         keep_i, keep_v = 1 - 1 / tau_s, 1 - 1 / tau_m
+        self.takes_times = answer == "times"
         self.constants = _Constants(keep_i, keep_v, 1 / _highest(keep_i, keep_v), rule, answer)
         self.bias = nn.Parameter(torch.zeros(channels or 1))
 

@@ -39,11 +39,13 @@ class TemporalNeuron(Neuron):
     module, the neurons run a single step from rest.  ``states`` is how many values a neuron keeps
     from one step to the next, and ``potential_bits`` the size of one.
 
-    ``pool`` is what max-pools between layers of them compare: the ``current`` of each step, or the
-    ``charge`` that was gathered until then (see ``s3nn.clock.pools``).
+    ``takes_times`` is true of neurons behind the outputs that take a gradient for that of their
+    spike times.  ``pool`` is what max-pools between layers of them compare: the ``current`` of each
+    step, or the ``charge`` that was gathered until then (see ``s3nn.clock.pools``).
     """
 
     states: ClassVar[int] = 1
+    takes_times: bool = False
     potential_bits: float = 32
     pool: Pool = "current"
 
@@ -166,6 +168,11 @@ class Threshold(nn.Module):
         super().__init__()
         if not value > 0:
             raise UsageError(f"a threshold must be > 0, got {value}: silence needs a place to be")
+        least, most = torch.finfo(torch.float32).tiny, torch.finfo(torch.float32).max
+        if not least <= value <= most:
+            raise UsageError(
+                f"a threshold is a number of 32 bits, {least:.3g} to {most:.3g}, got {value}"
+            )
         shape = () if channels is None else (channels,)
         start = torch.full(shape, float(value))
         self.log_value = nn.Parameter(start.log()) if learn else None

@@ -68,12 +68,12 @@ def virtual(chip: Chip) -> VirtualChip:
     return VirtualChip(**vars(chip))
 
 
-def start_at(network: nn.Module, teacher: nn.Module) -> None:
+def start_at(network: nn.Module, teacher: nn.Module) -> list[str]:
     """Give ``network`` the teacher's values wherever both have a tensor of that name and shape.
 
     Synapses that hold more than a weight (a scale) prepare for the new one, unless they took that
     over too, from one of the same kind and bits.  A teacher that shares no weight is a
-    ``UsageError``.
+    ``UsageError``.  Returns the names of weights of layers that stay as they are.
     """
     theirs = {ungated_name(k): v for k, v in teacher.state_dict().items()}
     shared = {
@@ -93,6 +93,8 @@ def start_at(network: nn.Module, teacher: nn.Module) -> None:
             taken = as_trained.get(ungated_name(f"{name}.synapse"))
             if not _alike(taken, layer.synapse):
                 layer.synapse.attach(layer.weight)
+    layers = (name for name, value in network.state_dict().items() if value.ndim > 1)
+    return [name for name in layers if name.endswith("weight") and name not in shared]
 
 
 def _alike(taken: nn.Module | None, synapse: Synapse) -> bool:

@@ -31,7 +31,7 @@ from s3nn.errors import RunFolderError, UsageError
 from s3nn.lean import lean
 from s3nn.losses import make_loss
 from s3nn.native import find_compiler
-from s3nn.neurons import TemporalNeuron
+from s3nn.neurons import TemporalNeuron, make_neuron
 from s3nn.rules import Rule
 from s3nn.tasks import Posed, Task
 from s3nn.training import folder as files
@@ -93,6 +93,8 @@ def fit(
     run.check()
     _can_run(run)
     begun = files.claim(folder, run)
+    if begun:
+        _check_same_data(folder, data)
     network, history = untrained(run, data), History(folder / files.METRICS)
     if begun and (folder / files.WEIGHTS).is_file():
         files.read_weights(folder, network)
@@ -108,7 +110,13 @@ def fit(
     with files.alone(folder), files.withdrawn_where_nothing_is(folder):
         with _quiet_lightning():
             if start is not None:
-                start_at(network, start)
+                anew = start_at(network, start)
+                if anew and progress and processes.rank == 0:
+                    print(
+                        f"these weights are not in the network to start at and begin anew: "
+                        f"{', '.join(anew[:8])}{', ...' if len(anew) > 8 else ''}",
+                        file=sys.stderr,
+                    )
             _train(
                 run, folder, data, network, teacher, restraint, rule, history, processes, progress
             )
@@ -116,6 +124,26 @@ def fit(
     if progress and processes.rank == 0:
         _say_if_over(run, history.lines)
     return Fitted(network, history.lines)
+
+
+def can_train(run: Run, data: DataSet) -> None:
+    """Raise what ``fit`` would, of ``run`` alone, before anything else is trained for it."""
+    run.check()
+    _can_run(run)
+    network, shape = untrained(run, data), tuple(data.spec.shape)
+    if run.budget.latency_us is None:
+        restraint_of(run, network, shape, None)
+    rule_of(run, network, shape, len(data.spec.classes))
+
+
+def _check_same_data(folder: Path, data: DataSet) -> None:
+    begun = files.describe(folder).data["checksum"]
+    if data.spec.checksum != begun:
+        raise RunFolderError(
+            f"{folder} was begun on other images: their checksum is {begun[:19]}..., that of "
+            f"{data.spec.name} is {data.spec.checksum[:19]}... now: choose another --out, or bring "
+            "them back"
+        )
 
 
 def _keep_best(folder: Path, network: nn.Module, processes: Processes) -> None:
@@ -255,6 +283,7 @@ def batches(run: Run, data: DataSet, task: Task, processes: Processes) -> tuple[
     }
     own: dict[str, Any] = {
         "batch_size": shown.batch // run.fit.accumulate,
+        "parts": run.fit.accumulate,
         "flip": shown.flip,
         "seed": run.seed,
     }
@@ -328,6 +357,7 @@ def _can_run(run: Run) -> None:
             f"{run.optim.loss}, which is no cross-entropy: pass --optim.label-smoothing 0"
         )
     loss.check_steps(run.model.steps)
+    loss.check_outputs(None if run.model.output is None else make_neuron(run.model.output, 1))
 
 
 def _logger(fit: Fit, folder: Path) -> Logger | Literal[False]:
