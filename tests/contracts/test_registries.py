@@ -129,8 +129,10 @@ def test_model_in_time(name: str, neuron: str) -> None:
 
 @pytest.mark.parametrize("name", MODELS.names())
 def test_model_width_is_checked(name: str) -> None:
-    for width in (0.0, -1.0):
-        with pytest.raises(ValueError, match=f"width multiplier must be > 0, got {width}"):
+    for width in (0.0, -1.0, float("inf")):
+        with pytest.raises(
+            ValueError, match=f"width multiplier must be > 0 and finite, got {width}"
+        ):
             make_model(name, Parts(), width)
 
 

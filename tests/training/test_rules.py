@@ -139,7 +139,8 @@ def test_a_rule_trains_in_time_and_in_half_precision(tmp_path: Path, rule: str) 
         (
             ruled("brp").with_model(
                 name="mlp(norm=False)",
-                **dict.fromkeys(("neuron", "output"), "antlr"),
+                neuron="antlr",
+                output="antlr(answer=spikes)",
                 steps=4,
                 encoder="latency",
                 readout="first_spike",
