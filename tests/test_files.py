@@ -77,6 +77,14 @@ def test_nothing_is_half_moved(linked: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert names(linked.parent / "empty") == []
 
 
+def test_what_is_there_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "b").write_text("mine")
+    with pytest.raises(UsageError, match="is there and not empty"):
+        fill(tmp_path)
+    assert (tmp_path / "b").read_text() == "mine"
+    assert names(tmp_path) == ["b"]
+
+
 def test_a_file_is_no_folder(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     with pytest.raises(UsageError, match="is a file and no folder"), new_folder(tmp_path / "file"):

@@ -57,6 +57,8 @@ def new_folder(out: Path) -> Iterator[Path]:
     """
     check_folder_place(out)
     filled = out.is_dir()
+    if filled and any(out.iterdir()):
+        raise UsageError(f"{out} is there and not empty: choose another place")
     where = out if filled else out.resolve().parent
     where.mkdir(parents=True, exist_ok=True)
     made = Path(tempfile.mkdtemp(dir=where, prefix=f".{out.resolve().name}."))

@@ -138,11 +138,11 @@ def test_places_on_this_machine_do_not_travel(run: Path, tmp_path: Path) -> None
     command = "s3nn train --data.name folder:/home/me/x --fit.epochs 3"
     tree = {
         "run": given.to_json(),
-        "command": f"{command} --fit.start=/home/me/first --out '/home/my work/run'",
+        "command": f"{command} --fit.start=/home/me/first --out '/home/my work/run' /",
     }
     told = json.loads(_travelling(tree, _paths(given, tree["command"])))
     assert told["run"]["data"]["name"] == "folder:x"
-    assert told["command"] == command.replace("/home/me/", "") + " --fit.start=first --out 'run'"
+    assert told["command"] == command.replace("/home/me/", "") + " --fit.start=first --out 'run' /"
     assert "/home" not in json.dumps(told)
 
 

@@ -166,7 +166,8 @@ def _paths(run: Run, command: str) -> list[str]:
     given = [own, run.data.folder or "", run.teacher.folder or "", run.fit.start or ""]
     words = [word.partition("=")[2] or word for word in _words(command)]
     given += [word for word in words if ":" not in word]
-    return sorted((path for path in given if os.sep in path), key=len, reverse=True)
+    named = (path for path in given if os.sep in path and Path(path).name)  # "/" names nothing
+    return sorted(named, key=len, reverse=True)
 
 
 def _words(command: str) -> list[str]:
