@@ -107,8 +107,9 @@ class Fit:
     epochs: int = 10
     patience: int | None = None
     """Stop after so many epochs without a better validation score."""
-    precision: Literal["32", "bf16", "16"] = "32"
-    """Arithmetic of the training step; evaluation is always in 32 bits."""
+    precision: Literal["auto", "32", "bf16", "16"] = "32"
+    """Arithmetic of the training step (auto: bf16 where this machine is faster in it, else 32);
+    evaluation is always in 32 bits."""
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
     step: Literal["plain", "lean", "compiled", "events"] = "plain"
     """lean: keep spikes as bits and compute potentials again; compiled: and compile that part;

@@ -5,7 +5,7 @@ from s3nn.config import Data, Fit, Model, Optim, Run
 __all__ = ["cifar10_resnet18", "cifar10_vgg11", "cifar100_resnet18"]
 
 _OPTIM = Optim(lr=0.1, label_smoothing=0.1)
-_FIT = Fit(epochs=200, precision="bf16")
+_FIT = Fit(epochs=200, precision="auto")
 
 
 def cifar10_vgg11() -> Run:

@@ -17,7 +17,7 @@ __all__ = [
 _LONG = Run(
     data=Data(name="fashion_mnist", flip=True, shift=1, batch=128),
     optim=Optim(lr=0.1),
-    fit=Fit(epochs=45, precision="bf16"),
+    fit=Fit(epochs=45, precision="auto"),
 )
 
 
@@ -69,5 +69,5 @@ def fashion_cnn7_small() -> Run:
         data=Data(name="fashion_mnist", flip=True, batch=128),
         model=Model(name="cnn7", width=0.375),
         optim=Optim(lr=0.1),
-        fit=Fit(epochs=45, precision="bf16"),
+        fit=Fit(epochs=45, precision="auto"),
     )

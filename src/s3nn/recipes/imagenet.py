@@ -8,7 +8,7 @@ __all__ = ["imagenet_resnet18", "imagenet_resnet34"]
 _DATA = Data(name="shards:imagenet-shards", flip=True, workers=8, batch=256)
 # The learning rate goes with the batch: twice both for 512.
 _OPTIM = Optim(lr=0.2, weight_decay=5e-5, schedule="cosine", warmup=0.05, label_smoothing=0.1)
-_FIT = Fit(epochs=100, precision="bf16")
+_FIT = Fit(epochs=100, precision="auto")
 
 
 def imagenet_resnet18() -> Run:

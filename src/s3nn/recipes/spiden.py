@@ -32,6 +32,6 @@ def photos_dncnn() -> Run:
             steps=4,
         ),
         optim=Optim(name="adamw", lr=1e-2, weight_decay=1e-4, loss="mse"),
-        fit=Fit(epochs=20, precision="bf16"),
+        fit=Fit(epochs=20, precision="auto"),
         teacher=Teacher(row="relu", share=0.0, start=True),
     )

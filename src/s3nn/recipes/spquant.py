@@ -17,5 +17,5 @@ def fashion_spquant() -> Run:
             name="cnn7", width=0.25, neuron="quantised_lif", synapse="mean_scaled", steps=4
         ),
         optim=Optim(lr=0.1, loss="tet(share=0.05)"),
-        fit=Fit(epochs=8, precision="bf16"),
+        fit=Fit(epochs=8, precision="auto"),
     )

@@ -6,7 +6,6 @@ import json
 import logging
 import os
 import shutil
-import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -31,10 +30,11 @@ from s3nn.errors import RunFolderError, UsageError
 from s3nn.lean import lean
 from s3nn.losses import make_loss
 from s3nn.native import find_compiler
-from s3nn.neurons import TemporalNeuron, make_neuron
+from s3nn.neurons import make_neuron
 from s3nn.rules import Rule
 from s3nn.tasks import Posed, Task
 from s3nn.training import folder as files
+from s3nn.training import remarks
 from s3nn.training.asked import task_of
 from s3nn.training.build import build_model, start_at
 from s3nn.training.callbacks import (
@@ -47,6 +47,7 @@ from s3nn.training.callbacks import (
 from s3nn.training.learner import Learner
 from s3nn.training.loader import Loader
 from s3nn.training.memory import keep_freed_memory
+from s3nn.training.precision import Arithmetic, arithmetic
 from s3nn.training.processes import Processes
 from s3nn.training.progress import progress_callback
 from s3nn.training.redraw import Redraw
@@ -54,11 +55,12 @@ from s3nn.training.restraint import Restraint, restraint_of
 from s3nn.training.ruling import intensities, rule_of
 from s3nn.versions import versions
 
-_PRECISION: dict[str, Literal["32-true", "bf16-mixed", "16-mixed"]] = {
+_PRECISION: dict[Arithmetic, Literal["32-true", "bf16-mixed", "16-mixed"]] = {
     "32": "32-true",
     "bf16": "bf16-mixed",
     "16": "16-mixed",
 }
+ARITHMETIC = "arithmetic"  # of the training step, among what the numbers of run.json depend on
 # Images that are evaluated at once; the layers of image networks are as large as the image.
 EVALUATION_BATCH, OF_IMAGES = 500, 32
 
@@ -102,27 +104,27 @@ def fit(
     restraint = restraint_of(run, network, tuple(data.spec.shape), spending)
     rule = rule_of(run, network, tuple(data.spec.shape), len(data.spec.classes))
     processes = Processes.here()
+    computed = _arithmetic(run, folder if begun else None, processes)
     if processes.rank == 0 and not begun:
         folder.mkdir(parents=True, exist_ok=True)
-        files.write_run(folder, run, data_description(data), versions())
-    if progress and processes.rank == 0:
-        _say_if_vacuous(run, network)
+        parts = versions() | {ARITHMETIC: computed}
+        files.write_run(folder, run, data_description(data), parts)
+    said = progress and processes.rank == 0
+    if said:
+        remarks.before(run, network, processes.device(run.fit.accelerator))
     with files.alone(folder), files.withdrawn_where_nothing_is(folder):
         with _quiet_lightning():
             if start is not None:
                 anew = start_at(network, start)
-                if anew and progress and processes.rank == 0:
-                    print(
-                        f"these weights are not in the network to start at and begin anew: "
-                        f"{', '.join(anew[:8])}{', ...' if len(anew) > 8 else ''}",
-                        file=sys.stderr,
-                    )
+                if said:
+                    remarks.beginning_anew(anew)
             _train(
-                run, folder, data, network, teacher, restraint, rule, history, processes, progress
+                *(run, folder, data, network, teacher, restraint, rule, history),
+                *(processes, computed, progress),
             )
         _keep_best(folder, network, processes)
-    if progress and processes.rank == 0:
-        _say_if_over(run, history.lines)
+    if said:
+        remarks.afterwards(run, history.lines)
     return Fitted(network, history.lines)
 
 
@@ -134,6 +136,14 @@ def can_train(run: Run, data: DataSet) -> None:
     if run.budget.latency_us is None:
         restraint_of(run, network, shape, None)
     rule_of(run, network, shape, len(data.spec.classes))
+
+
+def _arithmetic(run: Run, begun: Path | None, processes: Processes) -> Arithmetic:
+    """What training computes in; a run that goes on, in folder ``begun``, in what it began with."""
+    known = files.describe(begun).versions.get(ARITHMETIC) if begun else None
+    if run.fit.precision == "auto" and known in _PRECISION:
+        return known
+    return arithmetic(run.fit.precision, processes.device(run.fit.accelerator))
 
 
 def _check_same_data(folder: Path, data: DataSet) -> None:
@@ -206,6 +216,7 @@ def _train(
     rule: Rule,
     history: History,
     processes: Processes,
+    computed: Arithmetic,
     progress: bool,
 ) -> None:
     if run.fit.threads is not None:
@@ -234,7 +245,7 @@ def _train(
         num_nodes=processes.nodes,
         strategy=run.fit.strategy if processes.world > 1 else "auto",
         accumulate_grad_batches=run.fit.accumulate,
-        precision=_PRECISION[run.fit.precision],
+        precision=_PRECISION[computed],
         max_epochs=run.fit.epochs,
         gradient_clip_val=run.optim.clip,
         callbacks=callbacks,
@@ -302,31 +313,6 @@ def batches(run: Run, data: DataSet, task: Task, processes: Processes) -> tuple[
 def evaluation_batch(task: Task) -> int:
     """How many images are evaluated at once."""
     return OF_IMAGES if task.of_images else EVALUATION_BATCH
-
-
-def _say_if_vacuous(run: Run, network: nn.Module) -> None:
-    """One sentence where neurons have levels for a potential that a single step never stores."""
-    stored = [m for m in network.modules() if isinstance(m, TemporalNeuron)]
-    if run.model.steps == 1 and any(neuron.potential_bits < 32 for neuron in stored):
-        print(
-            f"model.neuron={run.model.neuron} stores no potential in one step: its levels change "
-            "nothing there, weights and gates stay as they are set (--model.steps 4 stores it)",
-            file=sys.stderr,
-        )
-
-
-def _say_if_over(run: Run, history: list[dict[str, float]]) -> None:
-    """One sentence where no epoch kept the budget; what was kept is the nearest to it."""
-    if run.budget.limit is None:
-        return
-    name, most = run.budget.limit
-    least = min((line.get("validation_spent", 0.0) for line in history), default=0.0)
-    if least > most:
-        print(
-            f"budget.{name}={most:g} was not met: the least that an epoch spent is {least:.3g}; "
-            "train longer, or start at a trained network (--fit.start RUN)",
-            file=sys.stderr,
-        )
 
 
 def _step(step: str, network: nn.Module) -> AbstractContextManager[Any]:
