@@ -17,6 +17,7 @@ from s3nn.cli import main
 from s3nn.energy import count
 from s3nn.experiment.compiled import prepare, prepare_trained
 from s3nn.graph.margins import margins
+from s3nn.graph.nodes import Fire
 from s3nn.models import Cnn7
 from s3nn.native import find_compiler
 
@@ -114,6 +115,23 @@ def test_margins_see_more_flips_with_fewer_bits(run: Path) -> None:
         assert 0 < layer.firing_rate < 1
         # A few wrong spikes of the layer in front make errors larger than a Gaussian has them.
         assert layer.flips / 4 - 2e-3 < layer.predicted_flips < 4 * layer.flips + 2e-3
+
+
+def test_margins_of_large_networks_are_of_fewer_images(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained = s3nn.open_run(run)
+    images = trained.data().validation.images.numpy()
+    found = prepare_trained(trained).quantised
+    few = margins(found, images[:7])
+    assert few != margins(found, images)
+    neurons = sum(
+        int(np.prod(found.real.specs[v.name].shape)) for v in found.real if isinstance(v.node, Fire)
+    )
+    monkeypatch.setattr("s3nn.graph.margins.MOST", 7.5 * neurons)
+    assert margins(found, images) == few
+    monkeypatch.setattr("s3nn.graph.margins.MOST", 1)
+    assert margins(found, images) == margins(found, images[:1])
 
 
 def test_a_network_of_ones_own_compiles() -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from s3nn.graph.margins import Margin
 
-CHECKED = 500  # validation images whose margins are looked at
+CHECKED = 500  # validation images, at most, whose margins are looked at
 GOLDEN = 8  # test images with their logits, for the check that goes with the code
 
 

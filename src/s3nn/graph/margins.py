@@ -13,6 +13,7 @@ from s3nn.graph.quantise import Quantised
 
 NEAR = 0.01  # of the spread of a layer's potentials
 BATCH = 100
+MOST = 1e8  # potentials of neurons: 400 MB of distances
 
 
 @dataclass(frozen=True)
@@ -39,9 +40,12 @@ def margins(found: Quantised, images: Array) -> list[Margin]:
     """The margins of every layer of neurons, over raw images (N, C, H, W).
 
     The integer network runs from the image on, so that a layer's error holds that of all layers in
-    front of it.
+    front of it.  A network of many neurons is looked at with the first images only, at least one:
+    together they show ``MOST`` potentials.
     """
     layers = [v.name for v in found.real if isinstance(v.node, Fire)]
+    neurons = sum(int(np.prod(found.real.specs[name].shape)) for name in layers)
+    images = images[: max(1, int(MOST / neurons))]
     parts = {name: _Sums() for name in layers}
     for start in range(0, len(images), BATCH):
         batch = images[start : start + BATCH]
@@ -74,8 +78,8 @@ class _Sums:
 
     def __init__(self) -> None:
         self.distances: list[Array] = []
-        self.errors: list[Array] = []
-        self.fired, self.flipped, self.spread, self.count = 0, 0, 0.0, 0
+        self.fired, self.flipped, self.count = 0, 0, 0
+        self.spread, self.error = 0.0, 0.0  # sums of squares
 
     def add(self, u: Array, meant: Array, node: Fire, spikes: Array) -> None:
         theta = node.threshold.reshape(1, -1, *[1] * (u.ndim - 2))
@@ -85,12 +89,12 @@ class _Sums:
         self.count += u.size
         self.spread += float(((u - u.mean()) ** 2).sum())
         self.distances.append(np.abs(u - theta).astype(np.float32).ravel())
-        self.errors.append((meant - u).astype(np.float32).ravel())
+        self.error += float(np.square(meant - u).sum())
 
     def margin(self, name: str) -> Margin:
         spread = float(np.sqrt(self.spread / self.count)) or 1.0
         distance = np.concatenate(self.distances) / spread
-        error = float(np.sqrt(np.mean(np.square(np.concatenate(self.errors))))) / spread
+        error = float(np.sqrt(self.error / self.count)) / spread
         predicted = float(ndtr(-distance / error).mean()) if error > 0 else 0.0
         near = float((distance < NEAR).mean())
         return Margin(
