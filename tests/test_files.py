@@ -1,13 +1,16 @@
-"""Folders that are whole or not there."""
+"""Folders and files that are whole or not there."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from s3nn import files
 from s3nn.errors import UsageError
-from s3nn.files import new_folder
+from s3nn.files import new_folder, write_text
 
 
 @pytest.fixture
@@ -90,3 +93,22 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is a file and no folder"), new_folder(tmp_path / "file"):
         pass
     assert names(tmp_path) == ["file"]
+
+
+@pytest.fixture
+def private() -> Iterator[None]:
+    """A process that gives nothing to anybody else."""
+    before = os.umask(0o077)
+    files._umask.cache_clear()
+    yield
+    os.umask(before)
+    files._umask.cache_clear()
+
+
+@pytest.mark.usefixtures("private")
+def test_what_is_written_has_the_permissions_of_the_process(tmp_path: Path) -> None:
+    write_text(tmp_path / "file", "text")
+    fill(tmp_path / "folder")
+    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "folder").stat().st_mode & 0o777 == 0o700
+    assert os.umask(0o077) == 0o077

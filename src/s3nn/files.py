@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import IO
 
@@ -27,6 +28,14 @@ def check_folder_place(path: Path) -> None:
             raise UsageError(f"{place} is a file and no folder: choose another place")
 
 
+@cache
+def _umask() -> int:
+    """The permissions that this process gives to nobody; it can be read by setting it only."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[IO[bytes]]:
     """Open a temporary file beside ``path`` that takes its place when the block ends well.
@@ -41,7 +50,7 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(name, 0o644)
+        os.chmod(name, 0o666 & ~_umask())
         os.replace(name, path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
@@ -67,7 +76,7 @@ def new_folder(out: Path) -> Iterator[Path]:
         if filled:
             _move_up(made)
         else:
-            made.chmod(0o755)
+            made.chmod(0o777 & ~_umask())
             os.replace(made, out.resolve())
     except BaseException:
         shutil.rmtree(made, ignore_errors=True)

@@ -38,6 +38,14 @@ QUICK = Run(
 )
 
 
+@pytest.mark.parametrize("setting", [{"cutout": 9}, {"shift": 9}])
+def test_nothing_of_an_image_is_no_training_image(setting: dict[str, int], tmp_path: Path) -> None:
+    run = replace(QUICK, data=replace(QUICK.data, **setting))  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=r"=9 leaves nothing of .* 8 x 8 pixels: pass 8 at most"):
+        fit(run, tmp_path / "run", DIGITS, progress=False)
+    assert not (tmp_path / "run").exists()
+
+
 def test_cutout_blanks_one_square_an_image() -> None:
     torch.manual_seed(0)
     blanked = cutout(torch.ones(200, 2, 9, 9), 3) == 0

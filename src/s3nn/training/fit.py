@@ -275,7 +275,13 @@ def _train(
 
 def asked(run: Run, data: DataSet) -> Task:
     """The task of ``run`` on ``data``; parts that do not go with it are a ``UsageError``."""
-    spec = data.spec
+    spec, side = data.spec, min(data.spec.shape[1:])
+    for name, pixels in (("shift", run.data.shift), ("cutout", run.data.cutout)):
+        if pixels > side:
+            raise UsageError(
+                f"data.{name}={pixels} leaves nothing of some images, which are "
+                f"{spec.shape[1]} x {spec.shape[2]} pixels: pass {side} at most"
+            )
     return task_of(run, len(spec.classes), spec.mean, spec.std)
 
 
