@@ -10,7 +10,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from s3nn.errors import S3nnError, UsageError, unknown_name
+from s3nn.errors import UsageError, sentence, unknown_name
 
 USAGE = """\
 s3nn: spiking neural networks that run in one time step
@@ -60,10 +60,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
     except BrokenPipeError:
         return 1
-    except (S3nnError, OSError, MemoryError) as error:
+    except Exception as error:
+        said = sentence(error)
+        if said is None:
+            raise
         if debug:
             traceback.print_exc()
-        print(f"s3nn: {error}", file=sys.stderr)
+        print(f"s3nn: {said}", file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1
 
 

@@ -7,6 +7,7 @@ the values and the way out.  The command line turns ``UsageError`` into exit cod
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -45,6 +46,28 @@ class UnsupportedError(UsageError):
     def __init__(self, what: str, where: str, instead: str) -> None:
         super().__init__(f"{what} is not supported ({where}): {instead}")
         self.what, self.where, self.instead = what, where, instead
+
+
+def sentence(error: BaseException) -> str | None:
+    """What is said of an error that is no fault of the program; None for others.
+
+    Memory that ran out, on a processor or a GPU, is one: torch says so by a ``RuntimeError``.
+
+    >>> sentence(MemoryError())
+    'out of memory: take a smaller --data.batch, --fit.accumulate 4 (parts) or --model.width'
+    >>> sentence(RuntimeError("a bug"))
+    """
+    lacking = ("can't allocate memory", "not enough memory", "CUDA out of memory")
+    if isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and any(text in str(error) for text in lacking)
+    ):
+        wanted = re.search(r"allocate (\d+ bytes|[\d.]+ [KMGT]iB)", str(error))
+        what = f" ({wanted[1]} more were wanted)" if wanted else ""
+        return (
+            f"out of memory{what}: take a smaller --data.batch, --fit.accumulate 4 (parts) or "
+            "--model.width"
+        )
+    return str(error) if isinstance(error, (S3nnError, OSError)) else None
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:

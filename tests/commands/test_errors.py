@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -230,3 +231,16 @@ def test_a_loss_that_is_not_finite_is_a_failure(
     flags = ["--optim.lr", "1e38", "--optim.schedule", "constant", "--optim.warmup", "0"]
     assert train(tmp_path / "run", *flags) == 1
     assert "the loss is" in capsys.readouterr().err
+
+
+def test_memory_that_runs_out_is_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = ["digits_mlp", "--model.width", "1e9", "--out", str(tmp_path / "run")]
+    assert main(["train", *run]) == 1
+    said = capsys.readouterr().err
+    assert re.match(r"s3nn: out of memory \(\d+ bytes more were wanted\): take a smaller", said)
+    assert said.count("\n") == 1
+    assert main(["compare", *run, "--rows", "relu", "--seeds", "1"]) == 1
+    assert "relu, seed 0 FAILED: out of memory" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from s3nn.config import Run
 from s3nn.energy import Counts, rivals
-from s3nn.errors import S3nnError, TrainingError, UsageError
+from s3nn.errors import S3nnError, TrainingError, UsageError, sentence
 from s3nn.experiment.claims import claims
 from s3nn.experiment.combine import combine
 from s3nn.experiment.measure import rival_of
@@ -288,8 +288,8 @@ def _train_cell(cell: Cell, connection: Connection, progress: bool, own: Sequenc
         connection.send(None)
     except KeyboardInterrupt:
         connection.close()  # the parent was interrupted too, and says so
-    except S3nnError as error:
-        connection.send(str(error))
     except Exception as error:
-        traceback.print_exc()
-        connection.send(f"{type(error).__name__}: {error}")
+        said = sentence(error)
+        if said is None:
+            traceback.print_exc()
+        connection.send(said or f"{type(error).__name__}: {error}")
