@@ -28,7 +28,7 @@ from s3nn.graph.nodes import (
     Pool,
     SumPool,
 )
-from s3nn.graph.rewrite import fire_before_pools, fold_affines
+from s3nn.graph.rewrite import bias_of, fire_before_pools, fold_affines
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -125,21 +125,12 @@ def torch_network(graph: Graph) -> nn.Module:
                     name: getattr(self, f"v{number}_{name}") for name in _constants(graph, vertex)
                 }
                 found[vertex.name] = _run(vertex, inputs, held)
-                after = _bias_of(graph, vertex)
+                after = bias_of(graph, vertex)
                 if after is not None:
                     found[after.name] = found[vertex.name]
             return found[graph.output.name]
 
     return Network().eval()
-
-
-def _bias_of(graph: Graph, vertex: Vertex) -> Vertex | None:
-    """The vertex that adds the bias of a layer, which is then part of that layer."""
-    users = graph.users[vertex.name]
-    layer = isinstance(vertex.node, (Conv, Linear))
-    if layer and len(users) == 1 and isinstance(users[0].node, Affine):
-        return users[0]
-    return None
 
 
 def _constants(graph: Graph, vertex: Vertex) -> dict[str, Array]:
@@ -148,7 +139,7 @@ def _constants(graph: Graph, vertex: Vertex) -> dict[str, Array]:
     match node:
         case Conv() | Linear():
             found = {"weight": node.weight.astype(np.float32)}
-            after = _bias_of(graph, vertex)
+            after = bias_of(graph, vertex)
             if after is not None and isinstance(after.node, Affine):
                 found["bias"] = after.node.offset.astype(np.float32)
             return found

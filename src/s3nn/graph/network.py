@@ -22,6 +22,7 @@ from s3nn.graph.nodes import (
     MaxPool,
     MeanPool,
 )
+from s3nn.graph.rewrite import bias_of
 from s3nn.neurons.fire import Fire as FireNeuron
 
 
@@ -59,7 +60,7 @@ class GraphNetwork(nn.Module):
                 same[vertex.name] = ""
                 continue
             layer = graph[vertex.inputs[0]]
-            if isinstance(vertex.node, Affine) and _bias_of(graph, layer) is vertex:
+            if isinstance(vertex.node, Affine) and bias_of(graph, layer) is vertex:
                 same[vertex.name] = same[layer.name]
                 continue
             name = None
@@ -90,16 +91,6 @@ def _normalises(graph: Graph, vertex: Vertex) -> bool:
     return alone and isinstance(vertex.node, Affine) and bool((vertex.node.scale > 0).all())
 
 
-def _bias_of(graph: Graph, layer: Vertex) -> Vertex | None:
-    """The vertex that only adds a bias to a layer, and alone reads it."""
-    users = graph.users[layer.name]
-    if isinstance(layer.node, (Conv, Linear)) and len(users) == 1:
-        node = users[0].node
-        if isinstance(node, Affine) and not np.any(node.scale != 1):
-            return users[0]
-    return None
-
-
 def _tensor(values: Array) -> Tensor:
     return torch.from_numpy(np.array(values, np.float32))
 
@@ -113,7 +104,7 @@ def _made(graph: Graph, vertex: Vertex) -> nn.Module:
     node: Any = vertex.node
     match node:
         case Conv() if node.fill is None:
-            after = _bias_of(graph, vertex)
+            after = bias_of(graph, vertex)
             outputs, inputs = node.weight.shape[0], node.weight.shape[1] * node.groups
             conv = nn.Conv2d(
                 *(inputs, outputs, node.kernel, node.stride, node.padding),
@@ -122,7 +113,7 @@ def _made(graph: Graph, vertex: Vertex) -> nn.Module:
             )
             return _filled(conv, node.weight, after)
         case Linear():
-            after = _bias_of(graph, vertex)
+            after = bias_of(graph, vertex)
             outputs, inputs = node.weight.shape
             linear = nn.Linear(inputs, outputs, bias=after is not None)
             return _filled(linear, node.weight, after)

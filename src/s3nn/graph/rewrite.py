@@ -50,6 +50,16 @@ def fold_affines(graph: Graph) -> Graph:
     return _fold_norms(_fold_normalisation(graph))
 
 
+def bias_of(graph: Graph, vertex: Vertex) -> Vertex | None:
+    """The vertex that only adds a bias to a layer, ``Affine(1, bias)``, and alone reads it."""
+    users = graph.users[vertex.name]
+    if isinstance(vertex.node, (Conv, Linear)) and len(users) == 1:
+        node = users[0].node
+        if isinstance(node, Affine) and not np.any(node.scale != 1):
+            return users[0]
+    return None
+
+
 def _fold_norms(graph: Graph) -> Graph:
     changed: dict[str, Vertex] = {}
     for vertex in graph:
