@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -192,6 +193,18 @@ def test_siblings_keep_apart(module: str) -> None:
                 f"s3nn.{module} imports its sibling s3nn.{seen}: "
                 "move what both need to base, or to a module whose name starts with _"
             )
+
+
+@pytest.mark.parametrize(
+    "package", [m for m in MODULES if "def __getattr__" in MODULES[m].read_text(encoding="utf-8")]
+)
+def test_what_is_imported_late_has_no_modules_name(package: str) -> None:
+    """Importing a module sets its name in its package: what had the name there would be gone."""
+    names = import_module(f"s3nn.{package}".rstrip(".")).__dict__.get("__all__", [])
+    taken = {
+        module.rpartition(".")[2] for module in MODULES if module.rpartition(".")[0] == package
+    }
+    assert not taken & set(names), f"s3nn.{package}: {sorted(taken & set(names))}"
 
 
 def of_torch(names: frozenset[str]) -> list[str]:

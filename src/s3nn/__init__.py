@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from s3nn.config import Run
     from s3nn.conversion import convert
     from s3nn.data import load as load_data
-    from s3nn.energy import PRICE_LISTS, Counts, Energy, count, lint, price, rivals
+    from s3nn.energy import PRICE_LISTS, Counts, Energy, count, integer_rivals, lint, price
     from s3nn.errors import S3nnError, TrainingError, UnsupportedError, UsageError
     from s3nn.experiment.compare import compare
     from s3nn.experiment.compiled import compile
@@ -83,7 +83,7 @@ _HOME = {
     "open_run": "experiment.trained",
     "pack": "packs",
     "price": "energy",
-    "rivals": "energy",
+    "integer_rivals": "energy",
     "spike": "surrogates",
     "spikify": "spikifying",
     "trace": "graph.trace",
@@ -115,6 +115,7 @@ __all__ = [
     "convert",
     "count",
     "find_recipe",
+    "integer_rivals",
     "lint",
     "load",
     "load_data",
@@ -124,7 +125,6 @@ __all__ = [
     "pack",
     "price",
     "quantise",
-    "rivals",
     "spike",
     "spikify",
     "trace",

@@ -172,7 +172,7 @@ def test_errors_are_ours_and_short() -> None:
 
 
 def test_rivals_that_skip_zeros_skip_the_image_for_both() -> None:
-    from s3nn.energy import price, rivals
+    from s3nn.energy import integer_rivals, price
     from s3nn.energy.prices import Integer
     from s3nn.models import Cnn7, Parts
 
@@ -181,7 +181,7 @@ def test_rivals_that_skip_zeros_skip_the_image_for_both() -> None:
     counts, relu = (count(Cnn7((1, 8, 8), 10, Parts(n), 0.25), [image]) for n in ("fire", "relu"))
     for layers in (counts.layers, relu.layers):
         assert 0 < layers[0].nonzero < layers[0].macs
-    eight = rivals(counts, relu)[0]
+    eight = integer_rivals(counts, relu)[0]
     saved = (counts.layers[0].macs - counts.layers[0].nonzero) * 0.3 / counts.samples
     own = price(counts, Integer()).total_pj
     assert eight.own_energy_pj["int8_45nm"] == pytest.approx(own - saved)

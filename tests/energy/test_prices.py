@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from s3nn.clock import unroll
-from s3nn.energy import PRICE_LISTS, Counts, LayerCounts, count, lint, price, rivals
+from s3nn.energy import PRICE_LISTS, Counts, LayerCounts, count, integer_rivals, lint, price
 from s3nn.energy.prices import Float32, Integer, WithMemory
 from s3nn.energy.rivalry import _break_even, check_twin, price_lists
 from s3nn.errors import UsageError
@@ -117,7 +117,7 @@ def at_rate(counts: Counts, rate: float, bits: int) -> Counts:
 def test_at_the_break_even_rate_both_cost_the_same(
     spiking: Counts, relu: Counts, twin: bool
 ) -> None:
-    for rival, bits in zip(rivals(spiking, relu if twin else None), (8, 4), strict=True):
+    for rival, bits in zip(integer_rivals(spiking, relu if twin else None), (8, 4), strict=True):
         for key, even in rival.break_even_firing_rate.items():
             cost = price(at_rate(spiking, even, bits), price_lists(bits)[key]).total_pj
             if 0 < even < 1:
@@ -147,8 +147,8 @@ def test_a_layer_cannot_fire_more_than_always() -> None:
 def test_zeros_skipped_cost_less_and_four_bits_less_than_eight(
     spiking: Counts, relu: Counts
 ) -> None:
-    eight, four = rivals(spiking, relu)
-    dense = rivals(spiking, None)[0]
+    eight, four = integer_rivals(spiking, relu)
+    dense = integer_rivals(spiking, None)[0]
     assert eight.name == "int8 ReLU, zeros skipped"
     assert dense.name == "int8 ReLU, dense"
     for key, energy_pj in eight.energy_pj.items():
@@ -159,7 +159,7 @@ def test_the_dense_rival_is_the_relu_network_whatever_the_steps(relu: Counts) ->
     torch.manual_seed(1)
     lif = unroll(Cnn7((1, 16, 16), 10, Parts("lif"), width=0.25), 3)
     counts = count(lif, [torch.randn(4, 1, 16, 16)])
-    dense = rivals(counts, None)[0].energy_pj["int8_45nm"]
+    dense = integer_rivals(counts, None)[0].energy_pj["int8_45nm"]
     expected = price(relu, Integer()).total_pj
     assert dense == pytest.approx(expected, rel=1e-3)
 
@@ -211,7 +211,7 @@ def test_a_networks_own_relu_pays_what_ours_pays() -> None:
 
 def test_a_silent_network_has_no_rival() -> None:
     network = Cnn7((1, 8, 8), 10, Parts("fire(threshold=1000)"), width=0.05)
-    assert rivals(count(network, [torch.randn(2, 1, 8, 8)]), None) == ()
+    assert integer_rivals(count(network, [torch.randn(2, 1, 8, 8)]), None) == ()
 
 
 def test_a_twin_is_a_relu_network_of_the_same_shape() -> None:

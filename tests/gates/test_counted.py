@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from s3nn.clock import unroll
-from s3nn.energy import LayerCounts, count, lint, rivals
+from s3nn.energy import LayerCounts, count, integer_rivals, lint
 from s3nn.errors import S3nnError
 from s3nn.gates import ChannelGate, Gated, SpatialGate, gated
 from s3nn.graph.ir import Edge
@@ -107,7 +107,7 @@ def test_firing_rates_and_rivals_are_those_of_the_network_without_gates() -> Non
         n.outputs for n in neurons
     )
     plain = count(Cnn7(SHAPE, 10, width=0.0625), [x])
-    with_gates, without = (rivals(found, None)[0].energy_pj for found in (counts, plain))
+    with_gates, without = (integer_rivals(found, None)[0].energy_pj for found in (counts, plain))
     assert with_gates == pytest.approx(without)
     reasons = {finding.edge: finding.reason for finding in lint(model, counts)}
     assert any("gates.0.pool" in edge for edge in reasons)

@@ -50,7 +50,7 @@ def energy(words: list[str]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from s3nn.energy import PRICE_LISTS, price, rivals
+    from s3nn.energy import PRICE_LISTS, integer_rivals, price
     from s3nn.energy.rivalry import check_twin
     from s3nn.experiment.train import read_counts
     from s3nn.report.units import count_text, energy_text, percent_text
@@ -92,7 +92,7 @@ def energy(words: list[str]) -> None:
     for key, prices in PRICE_LISTS.items():
         source = (f"({prices.source})", "dim")
         console.print(Text.assemble((key, "bold"), f": {prices.summary} ", source))
-    for rival in rivals(counts, relu) if counts.firing_rate is not None else ():
+    for rival in integer_rivals(counts, relu) if counts.firing_rate is not None else ():
         console.print(f"rival: {rival.name}")
         for key, energy_pj in rival.energy_pj.items():
             even = percent_text(rival.break_even_firing_rate[key])

@@ -2,7 +2,7 @@
 
 count(model, batches) -> Counts        exact integers, from the spikes that were there
 price(counts, prices) -> Energy        under one of PRICE_LISTS
-rivals(counts, relu_counts)            the integer ReLU networks to beat
+integer_rivals(counts, relu_counts)    the integer ReLU networks to beat
 lint(model, counts)                    edges that are not binary
 """
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from s3nn.energy.ledger import Energy, price
     from s3nn.energy.linting import Finding, lint
     from s3nn.energy.prices import PRICE_LISTS, LayerEnergy, PriceList
-    from s3nn.energy.rivalry import Rival, rivals
+    from s3nn.energy.rivalry import Rival, integer_rivals
 
 __all__ = [
     "PRICE_LISTS",
@@ -29,9 +29,9 @@ __all__ = [
     "PriceList",
     "Rival",
     "count",
+    "integer_rivals",
     "lint",
     "price",
-    "rivals",
 ]
 
 _HOME = {
@@ -46,7 +46,7 @@ _HOME = {
     "count": "counting",
     "lint": "linting",
     "price": "ledger",
-    "rivals": "rivalry",
+    "integer_rivals": "rivalry",
 }
 
 

@@ -31,7 +31,7 @@ class Rival:
     break_even_firing_rate: dict[str, float]
 
 
-def rivals(spiking: Counts, relu: Counts | None) -> tuple[Rival, ...]:
+def integer_rivals(spiking: Counts, relu: Counts | None) -> tuple[Rival, ...]:
     """The 8- and 4-bit rivals of a spiking network; none of one that never fired.
 
     With the counts of its trained ReLU twin, a multiplication by zero is skipped; without them

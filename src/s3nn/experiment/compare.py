@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s3nn.config import Run
-from s3nn.energy import Counts, rivals
+from s3nn.energy import Counts, integer_rivals
 from s3nn.errors import S3nnError, TrainingError, UsageError, sentence
 from s3nn.experiment.claims import claims
 from s3nn.experiment.combine import combine
@@ -196,7 +196,7 @@ def _with_rivals(result: Result, done: Sequence[Cell]) -> Result:
     for row in result.rows:
         shared = [seed for seed in row.seeds if ("relu", seed) in folders]
         if row.spikes and shared:
-            found = rivals(of(row.name, shared), of("relu", shared))
+            found = integer_rivals(of(row.name, shared), of("relu", shared))
             row = replace(row, rivals=tuple(map(rival_of, found)))
         rows.append(row)
     return replace(result, rows=tuple(rows))

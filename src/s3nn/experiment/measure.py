@@ -14,7 +14,7 @@ from s3nn.config import Run
 from s3nn.data import DataSet
 from s3nn.data.base import Split
 from s3nn.data.batches import Batches
-from s3nn.energy import PRICE_LISTS, Counts, Energy, Rival, count, lint, price, rivals
+from s3nn.energy import PRICE_LISTS, Counts, Energy, Rival, count, integer_rivals, lint, price
 from s3nn.experiment.judging import judge
 from s3nn.experiment.observe import answers_of, histograms, spike_maps, threshold_of
 from s3nn.neurons import Neuron
@@ -86,7 +86,7 @@ def measure(
         ),
         surrogate=_surrogate_curve(network),
         lint=_lint(network, counts),
-        rivals=tuple(map(rival_of, rivals(counts, None))) if counts.firing_rate else (),
+        rivals=tuple(map(rival_of, integer_rivals(counts, None))) if counts.firing_rate else (),
         settings=run.flat(),
         **judged.fields,
     )
