@@ -179,3 +179,9 @@ def test_listing_needs_no_torch() -> None:
         "SURROGATES.names(); MODELS.names(); assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_sentences_call_a_part_what_specs_call_it() -> None:
+    antlr = NEURONS.build("antlr", channels=4, answer="times")
+    with pytest.raises(UsageError, match="the loss target_time gives those of spikes"):
+        LOSSES.build("target_time").check_outputs(antlr)

@@ -203,6 +203,11 @@ def snake_case(identifier: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", identifier).lower()
 
 
+def name_of(part: object) -> str:
+    """What specs call a part: ``name_of(StraightThrough())`` is ``straight_through``."""
+    return snake_case(type(part).__name__)
+
+
 def _read_module(path: Path, module: str) -> list[Entry]:
     """The entries of one file, from its syntax tree alone."""
     tree = ast.parse(path.read_text(encoding="utf-8"))

@@ -30,7 +30,7 @@ from s3nn.errors import UsageError
 from s3nn.graph.ir import Edge
 from s3nn.graph.trace import in_place, is_size, operation_of, output_edge
 from s3nn.neurons import Neuron, Threshold, make_neuron
-from s3nn.registry import SYNAPSES, Spec
+from s3nn.registry import SYNAPSES, Spec, name_of
 from s3nn.synapses import Synapse, SynapticConv2d, SynapticLinear
 
 __all__ = ["Finding", "Spikified", "SpikifyReport", "spikify"]
@@ -264,7 +264,7 @@ class _Conversion:
             neuron = self.network.get_submodule(name)
             known = any(isinstance(each, Threshold) for each in neuron.children())
             if getattr(neuron, "emits", None) == Edge.SPIKE and not known:
-                kind = type(neuron).__name__.lower()
+                kind = name_of(neuron)
                 yield Finding(
                     name,
                     f"calibrate sets no threshold of {kind} neurons",

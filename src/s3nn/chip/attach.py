@@ -14,6 +14,7 @@ from s3nn.neurons.base import Neuron
 from s3nn.neurons.cuba import Cuba
 from s3nn.neurons.fire import Fire
 from s3nn.neurons.integrator import Integrator
+from s3nn.registry import name_of
 from s3nn.synapses import SynapticLinear
 
 
@@ -100,7 +101,7 @@ def _measured(name: str, module: Neuron | Scan, steps: int) -> Injected:
             )
         return MeasuredScan(neuron, steps)
     raise UnsupportedError(
-        f"{name} ({type(neuron).__name__.lower()} over {steps} step{'s' * (steps > 1)}) on a chip",
+        f"{name} ({name_of(neuron)} over {steps} step{'s' * (steps > 1)}) on a chip",
         "its neurons are leaky integrators with one synaptic current, set to what the model says",
         "take cuba neurons without learned parameters, or fire neurons and one step",
     )
@@ -115,7 +116,7 @@ def _theta(neurons: Injected) -> float:
     if theta.ndim or theta.requires_grad or holder.threshold.log_value is not None:
         raise UnsupportedError(
             "a learned threshold, or one a channel, on a chip",
-            type(holder).__name__.lower(),
+            name_of(holder),
             "its thresholds are one for all neurons: leave learn and per_channel off",
         )
     return float(theta)

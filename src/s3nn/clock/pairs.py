@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from s3nn.clock.scan import Scan
 from s3nn.errors import UnsupportedError, UsageError
 from s3nn.neurons.base import Neuron, PairedNeuron
+from s3nn.registry import name_of
 from s3nn.synapses import SynapticConv2d, SynapticLinear
 
 # What gives zeros for zeros, and hands a gradient back whatever it was given.
@@ -45,12 +46,12 @@ class PairedScan(Scan):
 def check_pairs(model: nn.Module, output: nn.Module | None) -> None:
     """Refuse a model of paired neurons that has anything else than weights between them."""
     neurons = [m for m in model.modules() if isinstance(m, Neuron)]
-    kinds = sorted({type(m).__name__.lower() for m in neurons})
+    kinds = sorted({name_of(m) for m in neurons})
     if len({type(m) for m in [*neurons, output]}) > 1:
         raise UsageError(
             "neurons that pass on the times of their spikes need their like in every layer and "
             f"behind the outputs; hidden ones are {' and '.join(kinds)}, those of the outputs "
-            f"{'none' if output is None else type(output).__name__.lower()}: "
+            f"{'none' if output is None else name_of(output)}: "
             "write --model.neuron antlr --model.output antlr"
         )
     for name, module in model.named_modules():

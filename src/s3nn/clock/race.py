@@ -16,6 +16,7 @@ from s3nn.clock.timed import EarliestPool2d, TimedLayer
 from s3nn.errors import UnsupportedError, UsageError
 from s3nn.graph.ir import Edge
 from s3nn.neurons.base import Neuron, TimedNeuron
+from s3nn.registry import name_of
 from s3nn.synapses import SynapticConv2d, SynapticLinear
 
 _WEIGHTS = (SynapticConv2d, SynapticLinear)
@@ -116,8 +117,8 @@ def race(
     if not isinstance(encoder, Latency) or not isinstance(over_time, FirstSpike):
         raise UsageError(
             "a network of spike times reads when its pixels fire and answers by who fires first, "
-            f"it cannot take the encoder {type(encoder).__name__.lower()} with the read-out "
-            f"{type(over_time).__name__.lower()}: write --model.encoder latency "
+            f"it cannot take the encoder {name_of(encoder)} with the read-out "
+            f"{name_of(over_time)}: write --model.encoder latency "
             "--model.readout first_spike"
         )
     model = copy.deepcopy(model)

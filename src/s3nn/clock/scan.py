@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from s3nn.errors import UnsupportedError
 from s3nn.graph.ir import Edge
 from s3nn.neurons.base import SteppedNeuron, TemporalNeuron
+from s3nn.registry import name_of
 
 
 class Scan(nn.Module):
@@ -49,8 +50,7 @@ class Passage:
         if not isinstance(neuron, SteppedNeuron):
             raise UnsupportedError(
                 "going through time in windows",
-                f"neurons of the type {type(neuron).__name__.lower()}, whose gradient needs every "
-                "step at once",
+                f"neurons of the type {name_of(neuron)}, whose gradient needs every step at once",
                 "drop --fit.window, or take a neuron such as lif",
             )
         if scan in self.leaving:

@@ -16,6 +16,7 @@ from s3nn.conversion.scales import activation_scales
 from s3nn.errors import UnsupportedError, UsageError
 from s3nn.graph.trace import evaluating
 from s3nn.neurons import ClipFloor, Iaf
+from s3nn.registry import name_of
 
 
 def convert(
@@ -62,7 +63,7 @@ def convert(
     if isinstance(model, Unroll):
         raise UnsupportedError(
             "converting a network in time",
-            f"{model.steps} steps of {type(model.encoder).__name__.lower()}",
+            f"{model.steps} steps of {name_of(model.encoder)}",
             "convert a ReLU network of one step that reads the image itself",
         )
     over_time = Delayed(steps, after)  # before minutes are spent

@@ -9,6 +9,7 @@ from torch import nn
 from s3nn.errors import UnsupportedError
 from s3nn.graph.trace import INPUT, Site, trace
 from s3nn.neurons import ClipFloor, Relu
+from s3nn.registry import name_of
 from s3nn.synapses import Synapse
 from s3nn.synapses.real import Real
 
@@ -70,7 +71,7 @@ def _check_weights(
 ) -> None:
     synapse = getattr(layer, "synapse", None)
     if isinstance(synapse, Synapse) and not isinstance(synapse, Real):
-        kind = type(synapse).__name__.lower()
+        kind = name_of(synapse)
         raise _unsupported(
             site,
             f"its weights are seen through the synapse {kind}, whose levels a threshold would "
@@ -87,7 +88,7 @@ def _check_neurons(site: Site, neuron: nn.Module, seen: Mapping[str, str | None]
     if not isinstance(neuron, (Relu, ClipFloor)):
         raise _unsupported(
             site,
-            f"its neurons are {type(neuron).__name__.lower()}: convert a network of ReLUs, which "
+            f"its neurons are {name_of(neuron)}: convert a network of ReLUs, which "
             "--model.neuron relu or clip_floor trains",
         )
 

@@ -31,6 +31,7 @@ from s3nn.graph.nodes import (
     SumPool,
 )
 from s3nn.graph.rewrite import fire_before_pools, fold_affines
+from s3nn.registry import name_of
 
 __all__ = ["Nir"]
 
@@ -198,7 +199,7 @@ class _Writer:
                 self._note(name, self.node_of[before], self.shape[before], self.share[before])
             case _:
                 raise UnsupportedError(
-                    f"{_NAMES.get(type(node).__name__, type(node).__name__.lower())} in NIR",
+                    f"{_NAMES.get(type(node).__name__, name_of(node))} in NIR",
                     f"layer {name}",
                     _ELSE,
                 )

@@ -29,6 +29,7 @@ from s3nn.graph.nodes import (
     SumPool,
 )
 from s3nn.graph.rewrite import bias_of, fire_before_pools, fold_affines
+from s3nn.registry import name_of
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -197,7 +198,7 @@ def _run(vertex: Vertex, inputs: list[Tensor], held: dict[str, Tensor]) -> Tenso
             # Not with divisor_override, which the exporter forgets.
             return functional.avg_pool2d(wide, node.kernel, node.stride) * held["share"]
     raise UnsupportedError(
-        f"{type(node).__name__.lower()} in ONNX",
+        f"{name_of(node)} in ONNX",
         f"layer {vertex.name}",
         "build the layer from convolutions, linear layers, max and mean pools",
     )

@@ -27,6 +27,7 @@ from s3nn.graph.nodes import (
     RoundedMeanPool,
     SumPool,
 )
+from s3nn.registry import name_of
 
 __all__ = ["OnnxInteger"]
 
@@ -193,7 +194,7 @@ class _Builder:
                 self.value[name] = self._rounded(vertex, node, total) if rounded else total
             case _:
                 raise UnsupportedError(
-                    f"{type(node).__name__.lower()} in integer ONNX",
+                    f"{name_of(node)} in integer ONNX",
                     f"layer {name}",
                     "export the real numbers",
                 )

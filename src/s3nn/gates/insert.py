@@ -14,6 +14,7 @@ from s3nn.gates.channel import ChannelGate
 from s3nn.gates.spatial import BLOCK, SpatialGate
 from s3nn.graph.ir import Edge
 from s3nn.neurons.base import Neuron
+from s3nn.registry import name_of
 
 
 def gated(model: nn.Module, *, spatial: bool = False, channel: bool = False) -> nn.Module:
@@ -41,7 +42,7 @@ def gated(model: nn.Module, *, spatial: bool = False, channel: bool = False) -> 
     for neuron in model.modules():
         if isinstance(neuron, Neuron) and neuron.emits is not Edge.SPIKE:
             raise UsageError(
-                f"gates drop spikes and neurons of the type {type(neuron).__name__.lower()} emit "
+                f"gates drop spikes and neurons of the type {name_of(neuron)} emit "
                 f"{neuron.emits} values: take --model.neuron fire, or drop --gates"
             )
     first = next(model.parameters())

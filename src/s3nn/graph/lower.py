@@ -29,6 +29,7 @@ from s3nn.graph.nodes import (
 )
 from s3nn.graph.trace import Site, Traced, called, evaluating, traced
 from s3nn.neurons.fire import Fire as FireNeuron
+from s3nn.registry import name_of
 from s3nn.synapses import SynapticConv2d, SynapticLinear
 from s3nn.synapses.binary import Binary
 from s3nn.synapses.integer import Integer
@@ -198,7 +199,7 @@ def _parts(node: fx.Node, site: Site, module: nn.Module | None) -> list[tuple[st
         case "neuron", _:
             kind = module.neuron if isinstance(module, Scan) else module
             raise UnsupportedError(
-                f"lowering neurons of the type {type(kind).__name__.lower()}",
+                f"lowering neurons of the type {name_of(kind)}",
                 f"layer {site.name}",
                 "train the network with neuron=fire in one time step",
             )

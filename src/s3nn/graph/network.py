@@ -24,6 +24,7 @@ from s3nn.graph.nodes import (
 )
 from s3nn.graph.rewrite import bias_of
 from s3nn.neurons.fire import Fire as FireNeuron
+from s3nn.registry import name_of
 
 
 class GraphNetwork(nn.Module):
@@ -137,7 +138,7 @@ def _made(graph: Graph, vertex: Vertex) -> nn.Module:
         case MeanPool() if not any(node.padding):
             return nn.AvgPool2d(node.kernel, node.stride, ceil_mode=node.ceil)
     raise UnsupportedError(
-        f"{type(node).__name__.lower()} as a layer of torch",
+        f"{name_of(node)} as a layer of torch",
         f"layer {vertex.name}",
         "take a graph of real numbers: layers, batch-norms, neurons, max and mean pools, sums",
     )

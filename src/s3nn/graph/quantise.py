@@ -36,6 +36,7 @@ from s3nn.graph.nodes import (
     SumPool,
 )
 from s3nn.graph.rewrite import fire_before_pools
+from s3nn.registry import name_of
 
 INT16 = 2**15 - 1  # sums that fit are added twice as fast
 ENDS_BITS = 8  # the first layer and the read-out are never coarser
@@ -224,7 +225,7 @@ class _Quantiser:
             return
         if self.graph.specs[before].edge is Edge.ANALOG:
             raise UnsupportedError(
-                f"a {type(node).__name__.lower()} that reads membrane potentials, in integers",
+                f"a {name_of(node)} that reads membrane potentials, in integers",
                 f"layer {vertex.name}",
                 "put neurons in front of it: `s3nn lint` shows every edge that is not binary",
             )

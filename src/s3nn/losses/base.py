@@ -9,6 +9,7 @@ from torch import Tensor
 
 from s3nn.errors import UsageError
 from s3nn.neurons import Neuron, TemporalNeuron
+from s3nn.registry import name_of
 
 
 class Loss(ABC):
@@ -37,7 +38,7 @@ class Loss(ABC):
         """Raise a ``UsageError`` where a network of so many ``steps`` has nothing to learn from."""
         if steps < self.least_steps:
             raise UsageError(
-                f"the loss {type(self).__name__.lower()} says nothing of labels before step "
+                f"the loss {name_of(self)} says nothing of labels before step "
                 f"{self.least_steps} and this network has model.steps={steps}: pass --optim.loss "
                 "cross_entropy, or more --model.steps"
             )
@@ -47,7 +48,7 @@ class Loss(ABC):
         takes_times = isinstance(output, TemporalNeuron) and output.takes_times
         if takes_times == self.of_times:
             return
-        name = type(self).__name__.lower()
+        name = name_of(self)
         if self.of_times:
             raise UsageError(
                 f"the gradient of the loss {name} is of spike times, which only the outputs antlr "

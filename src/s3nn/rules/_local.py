@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from s3nn.errors import UnsupportedError
+from s3nn.registry import name_of
 from s3nn.rules.base import Rule, drawn, hidden_layers, part
 
 
@@ -142,7 +143,7 @@ def _called_once(network: nn.Module, shape: tuple[int, ...], rule: Rule) -> None
     twice = next((name for name in calls if calls.count(name) > 1), None)
     if twice is not None:
         raise UnsupportedError(
-            f"the rule {type(rule).__name__} where {twice} is called twice",
+            f"the rule {name_of(rule)} where {twice} is called twice",
             type(network).__name__,
             "give each call neurons of its own, or take --optim.rule backprop",
         )
@@ -157,7 +158,7 @@ def _keep_apart(network: nn.Module, outputs: dict[str, Tensor], rule: Rule) -> N
             other = owner.setdefault(found, layer)
             if other != layer:
                 raise UnsupportedError(
-                    f"the rule {type(rule).__name__} where {names.get(found, 'a parameter')} moves "
+                    f"the rule {name_of(rule)} where {names.get(found, 'a parameter')} moves "
                     f"the outputs of {other} and, around its neurons, those of {layer}",
                     type(network).__name__,
                     "call the module that leads around them skip, or take --optim.rule backprop",

@@ -15,6 +15,7 @@ from s3nn.clock import Scan, Unroll
 from s3nn.clock.layers import neuron_layers
 from s3nn.errors import UnsupportedError
 from s3nn.neurons import Neuron
+from s3nn.registry import name_of
 
 
 class Rule(nn.Module, ABC):
@@ -72,7 +73,7 @@ def part(network: nn.Module, name: str, rule: Rule) -> nn.Module:
     found = dict(network.named_children()).get(name)
     if found is None:
         raise UnsupportedError(
-            f"training a network without {name} by the rule {type(rule).__name__}",
+            f"training a network without {name} by the rule {name_of(rule)}",
             type(network).__name__,
             "derive it from s3nn.models.SpikingModel",
         )

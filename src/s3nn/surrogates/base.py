@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from s3nn.errors import UsageError
-from s3nn.registry import snake_case
+from s3nn.registry import name_of
 
 # How a parameter of a surrogate goes with its steepness.
 _STEEPNESS = {"alpha": 1, "slope": 1, "sigma": -1, "width": -1, "clip": -1}
@@ -37,7 +37,7 @@ class Surrogate(ABC):
             finite = name == "clip" or value != inf
             if name in _STEEPNESS and not (value > 0 and finite):
                 wanted = f"{name} > 0" if name == "clip" else f"a finite {name} > 0"
-                raise UsageError(f"{snake_case(type(self).__name__)} needs {wanted}, got {value}")
+                raise UsageError(f"{name_of(self)} needs {wanted}, got {value}")
 
     @abstractmethod
     def primitive(self, u: Tensor, threshold: Tensor | float) -> Tensor:
@@ -137,7 +137,7 @@ def spike(u: Tensor, threshold: Tensor | float, surrogate: Surrogate) -> Tensor:
     if not isinstance(threshold, Tensor):
         if surrogate.by_ratio and not threshold > 0:
             raise UsageError(
-                f"{snake_case(type(surrogate).__name__)} divides by the threshold, which must be "
+                f"{name_of(surrogate)} divides by the threshold, which must be "
                 f"> 0, got {threshold}: give it the potential itself, not what is above"
             )
         threshold = torch.tensor(threshold, dtype=u.dtype, device=u.device)
