@@ -68,6 +68,17 @@ def check_derivative(surrogate: Surrogate, threshold: Tensor) -> None:
     hold(miss <= 0, f"derivative {at} is the finite difference of primitive: off by {miss}")
 
 
+def check_sharper(surrogate: Surrogate, threshold: Tensor) -> None:
+    """Twice as steep it falls off from the silent side of the threshold no more slowly."""
+    far, near = (
+        torch.stack([s.derivative(threshold - below, threshold) for s in (surrogate, sharper)])
+        for sharper in (surrogate.sharper(2.0),)
+        for below in (1.0, HALF_STEP)
+    )
+    falls = bool((far[1] * near[0] <= far[0] * near[1] + 1e-12).all())
+    hold(falls, f"{surrogate} made twice as steep is {surrogate.sharper(2.0)}, which is wider")
+
+
 def check_factor(surrogate: Surrogate, threshold: Tensor) -> None:
     """It is the derivative or, drawn at random, the derivative in the mean on either side."""
     u = normal((2000, threshold.numel()), 6, torch.float64) * 2

@@ -19,6 +19,7 @@ from s3nn._checks import (
     check_edge,
     check_factor,
     check_numbers,
+    check_sharper,
     check_spike,
     check_transforms,
     hold,
@@ -54,8 +55,8 @@ def check_surrogate(surrogate: Surrogate, thresholds: Sequence[float] = (0.5, 1.
     differences); both are finite at 0, negative and huge potentials and keep the dtype.  ``spike``
     with it is exactly ``1[u > threshold]`` forward and ``backward_factor`` backward, minus its sum
     for the threshold; that factor is ``derivative`` or, where it is drawn at random, has it as its
-    mean, and follows torch's generator.  It goes through ``vmap``, ``torch.compile`` (full graph)
-    and ``torch.export``.
+    mean, and follows torch's generator.  ``sharper`` makes it no wider.  It goes through ``vmap``,
+    ``torch.compile`` (full graph) and ``torch.export``.
 
     >>> from s3nn.surrogates import S3
     >>> check_surrogate(S3(alpha=5.0, beta=0.3), thresholds=(0.7,))
@@ -65,6 +66,7 @@ def check_surrogate(surrogate: Surrogate, thresholds: Sequence[float] = (0.5, 1.
         for threshold in (*channels.unbind(), channels):
             check_derivative(surrogate, threshold)
             check_factor(surrogate, threshold)
+            check_sharper(surrogate, threshold)
             check_spike(surrogate, threshold)
             for dtype in DTYPES:
                 check_numbers(surrogate, threshold, dtype)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from s3nn.graph.ir import Edge
 from s3nn.models import Mlp, Parts
 from s3nn.neurons import Fire, Neuron
-from s3nn.surrogates import S3, Masked, Sigmoid
+from s3nn.surrogates import S3, Gaussian, Masked, Sigmoid
 from s3nn.synapses import Integer, Real
 from s3nn.testing import check_model, check_neuron, check_surrogate, check_synapse
 
@@ -65,6 +65,14 @@ class Doubled(Sigmoid):
 
 
 @dataclass(frozen=True)
+class Wider(Gaussian):
+    """Its width is said to be a slope."""
+
+    slopes = ("sigma",)
+    widths = ()
+
+
+@dataclass(frozen=True)
 class Unseeded(Masked):
     def backward_factor(self, u: Tensor, threshold: Any) -> Tensor:
         own = torch.Generator()
@@ -78,6 +86,8 @@ def test_surrogates() -> None:
         check_surrogate(OftenCopied())
     with pytest.raises(AssertionError, match=r"that of primitive|gradient of primitive"):
         check_surrogate(Unguarded())
+    with pytest.raises(AssertionError, match=r"twice as steep is Wider\(sigma=1\.0\), .* wider"):
+        check_surrogate(Wider())
     with pytest.raises(AssertionError, match=r"keeps shape and torch\.float32"):
         check_surrogate(Single())
     with pytest.raises(AssertionError, match="finite difference of primitive: off by"):

@@ -78,6 +78,16 @@ def test_sharper_surrogates() -> None:
     assert Triangle(width=1.0).sharper(2.0) == Triangle(width=0.5)
 
 
+def test_what_cannot_be_sharper_is_refused(tmp_path: Path) -> None:
+    model = replace(QUICK.model, neuron="fire(surrogate=timing_only)")
+    run = replace(QUICK, model=model, optim=replace(QUICK.optim, sharpen=2.0))
+    with pytest.raises(UsageError, match=r"sharpen=2 does nothing to the surrogate timing_only"):
+        fit(run, tmp_path / "run", DIGITS, progress=False)
+    assert not (tmp_path / "run").exists()
+    relu = replace(run, model=replace(QUICK.model, neuron="relu"))  # the row beside it has none
+    fit(relu, tmp_path / "run", DIGITS, progress=False)
+
+
 def test_sharpening_reaches_its_factor_at_the_last_epoch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -23,6 +23,8 @@ class Arctan(Surrogate):
 
     alpha: float = 2.0
 
+    slopes = ("alpha",)
+
     def primitive(self, u: Tensor, threshold: Tensor | float) -> Tensor:
         return torch.atan(pi / 2 * self.alpha * (u - threshold)) / pi + 0.5
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import fields, replace
+from dataclasses import dataclass, replace
 from math import inf
 from typing import Any, ClassVar
 
@@ -13,10 +13,8 @@ from torch import Tensor
 from s3nn.errors import UsageError
 from s3nn.registry import name_of
 
-# How a parameter of a surrogate goes with its steepness.
-_STEEPNESS = {"alpha": 1, "slope": 1, "sigma": -1, "width": -1, "clip": -1}
 
-
+@dataclass(frozen=True)
 class Surrogate(ABC):
     """What stands in for the derivative of a spike.
 
@@ -26,17 +24,21 @@ class Surrogate(ABC):
 
     ``u`` is the membrane potential, any shape; ``threshold`` is a tensor that broadcasts to it, or
     a number.  The methods return a tensor of ``u``'s shape and dtype.
+
+    ``by_ratio`` is true of a surrogate of ``u / threshold``, whose threshold is above 0.
+    ``slopes`` and ``widths`` name the parameters, all above 0, that grow and shrink as it gets
+    steeper.
     """
 
-    # Whether u / threshold is part of it, so that a threshold is above 0.
     by_ratio: ClassVar[bool] = False
+    slopes: ClassVar[tuple[str, ...]] = ()
+    widths: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
-        for name in (field.name for field in fields(self)):  # type: ignore[arg-type]
-            value = getattr(self, name)
-            finite = name == "clip" or value != inf
-            if name in _STEEPNESS and not (value > 0 and finite):
-                wanted = f"{name} > 0" if name == "clip" else f"a finite {name} > 0"
+        for name in (*self.slopes, *self.widths):
+            value, free = getattr(self, name), getattr(type(self), name) == inf
+            if not (value > 0 and (free or value < inf)):
+                wanted = f"{name} > 0" if free else f"a finite {name} > 0"
                 raise UsageError(f"{name_of(self)} needs {wanted}, got {value}")
 
     @abstractmethod
@@ -58,16 +60,17 @@ class Surrogate(ABC):
     def sharper(self, factor: float) -> Surrogate:
         """This surrogate ``factor`` times as steep: slopes multiplied, widths divided.
 
+        One without either is what it was.
+
         >>> from s3nn.surrogates import Gaussian
         >>> Gaussian(sigma=0.5).sharper(2.0)
         Gaussian(sigma=0.25)
         """
-        changes = {
-            field.name: getattr(self, field.name) * factor ** _STEEPNESS[field.name]
-            for field in fields(self)  # type: ignore[arg-type]
-            if field.name in _STEEPNESS
+        changes: dict[str, Any] = {
+            **{name: getattr(self, name) * factor for name in self.slopes},
+            **{name: getattr(self, name) / factor for name in self.widths},
         }
-        return replace(self, **changes)  # type: ignore[type-var]
+        return replace(self, **changes)
 
 
 def fired(u: Tensor, threshold: Tensor | float) -> Tensor:

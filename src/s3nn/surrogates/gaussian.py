@@ -23,6 +23,8 @@ class Gaussian(Surrogate):
 
     sigma: float = 0.5
 
+    widths = ("sigma",)
+
     def primitive(self, u: Tensor, threshold: Tensor | float) -> Tensor:
         return (1 + torch.erf((u - threshold) / (self.sigma * sqrt(2)))) / 2
 

@@ -21,6 +21,8 @@ class Rectangle(Surrogate):
 
     width: float = 1.0
 
+    widths = ("width",)
+
     def primitive(self, u: Tensor, threshold: Tensor | float) -> Tensor:
         return ((u - threshold) / self.width + 0.5).clamp(0, 1)
 

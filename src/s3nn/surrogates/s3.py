@@ -44,6 +44,7 @@ class S3(Surrogate):
     beta: float | None = 1.0
 
     by_ratio = True
+    slopes = ("alpha",)
 
     def __post_init__(self) -> None:
         super().__post_init__()

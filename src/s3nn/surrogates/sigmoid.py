@@ -22,6 +22,8 @@ class Sigmoid(Surrogate):
 
     alpha: float = 4.0
 
+    slopes = ("alpha",)
+
     def primitive(self, u: Tensor, threshold: Tensor | float) -> Tensor:
         return torch.sigmoid(self.alpha * (u - threshold))
 

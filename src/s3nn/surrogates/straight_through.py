@@ -22,6 +22,8 @@ class StraightThrough(Surrogate):
 
     clip: float = inf
 
+    widths = ("clip",)
+
     def primitive(self, u: Tensor, threshold: Tensor | float) -> Tensor:
         return 0.5 + (u - threshold).clamp(-self.clip, self.clip)
 

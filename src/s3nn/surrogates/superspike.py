@@ -22,6 +22,8 @@ class Superspike(Surrogate):
 
     slope: float = 10.0
 
+    slopes = ("slope",)
+
     def primitive(self, u: Tensor, threshold: Tensor | float) -> Tensor:
         x = u - threshold
         return 0.5 + x / (1 + self.slope * x.abs())

@@ -23,6 +23,8 @@ class Triangle(Surrogate):
 
     width: float = 1.0
 
+    widths = ("width",)
+
     def primitive(self, u: Tensor, threshold: Tensor | float) -> Tensor:
         z = ((u - threshold) / self.width).clamp(-1, 1)
         return torch.where(z > 0, 1 - (1 - z) ** 2 / 2, (1 + z) ** 2 / 2)

@@ -14,6 +14,7 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
+from torch import nn
 
 from s3nn.errors import RunFolderError
 from s3nn.files import write_bytes, write_text
@@ -83,6 +84,15 @@ class History(Callback):
         self.lines = [dict(line) for line in state_dict["lines"]]
 
 
+def surrogates_of(network: nn.Module) -> list[tuple[Any, Surrogate]]:
+    """The modules that have a surrogate gradient, each with it."""
+    return [
+        (module, surrogate)
+        for module in network.modules()
+        if isinstance(surrogate := getattr(module, "surrogate", None), Surrogate)
+    ]
+
+
 class Sharpen(Callback):
     """Makes the surrogates steeper, linearly over the epochs, by ``factor`` at the last.
 
@@ -96,11 +106,7 @@ class Sharpen(Callback):
         self._first: list[tuple[Any, Surrogate]] = []
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self._first = [
-            (module, surrogate)
-            for module in pl_module.modules()
-            if isinstance(surrogate := getattr(module, "surrogate", None), Surrogate)
-        ]
+        self._first = surrogates_of(pl_module)
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         assert trainer.max_epochs is not None

@@ -31,6 +31,7 @@ from s3nn.lean import lean
 from s3nn.losses import make_loss
 from s3nn.native import find_compiler
 from s3nn.neurons import make_neuron
+from s3nn.registry import name_of
 from s3nn.rules import Rule
 from s3nn.tasks import Posed, Task
 from s3nn.training import folder as files
@@ -43,6 +44,7 @@ from s3nn.training.callbacks import (
     Sharpen,
     WholeCheckpoints,
     checkpoints,
+    surrogates_of,
 )
 from s3nn.training.learner import Learner
 from s3nn.training.loader import Loader
@@ -101,6 +103,7 @@ def fit(
     if begun and (folder / files.WEIGHTS).is_file():
         files.read_weights(folder, network)
         return Fitted(network, read_history(folder))
+    _check_sharpens(run, network)
     restraint = restraint_of(run, network, tuple(data.spec.shape), spending)
     rule = rule_of(run, network, tuple(data.spec.shape), len(data.spec.classes))
     processes = Processes.here()
@@ -133,9 +136,20 @@ def can_train(run: Run, data: DataSet) -> None:
     run.check()
     _can_run(run)
     network, shape = untrained(run, data), tuple(data.spec.shape)
+    _check_sharpens(run, network)
     if run.budget.latency_us is None:
         restraint_of(run, network, shape, None)
     rule_of(run, network, shape, len(data.spec.classes))
+
+
+def _check_sharpens(run: Run, network: nn.Module) -> None:
+    """A ``UsageError`` where surrogates are to become steeper and none of them can."""
+    found = [surrogate for _, surrogate in surrogates_of(network)]
+    if run.optim.sharpen != 1 and found and all(s == s.sharper(2) for s in found):
+        raise UsageError(
+            f"optim.sharpen={run.optim.sharpen:g} does nothing to the surrogate "
+            f"{name_of(found[0])}, which has no slope and no width: pass --optim.sharpen 1"
+        )
 
 
 def _arithmetic(run: Run, begun: Path | None, processes: Processes) -> Arithmetic:
