@@ -274,3 +274,12 @@ def _made_up(sources: dict[str, Path], texts: dict[str, str]) -> object:
     given = {path: texts[name] for name, path in sources.items()}
     read = Path.read_text
     return lambda path, *args, **kwargs: given.get(path) or read(path, *args, **kwargs)
+
+
+@pytest.mark.parametrize("module", ["experiment.trained", "experiment.compiled", "energy.counting"])
+def test_a_trained_network_is_used_without_what_trains_and_draws(module: str) -> None:
+    """Seconds of imports, before an image is classified."""
+    code = f"import sys, s3nn.{module}; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert not {"lightning", "torchmetrics", "matplotlib"} & set(loaded.stdout.split())
+    assert "torch" in loaded.stdout.split(), loaded.stderr

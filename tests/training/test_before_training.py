@@ -16,8 +16,10 @@ from s3nn.config import Data, Fit, Model, Optim, Penalty, Run, Teacher
 from s3nn.data import DataSet, load
 from s3nn.errors import RunFolderError, UnsupportedError, UsageError
 from s3nn.experiment.train import train
+from s3nn.training.asked import asked
+from s3nn.training.batches import batches
 from s3nn.training.build import start_at
-from s3nn.training.fit import asked, batches, can_train, fit
+from s3nn.training.fit import can_train, fit
 from s3nn.training.processes import Processes
 
 DIGITS = load("digits")

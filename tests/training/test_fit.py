@@ -16,8 +16,16 @@ from s3nn.data import load
 from s3nn.errors import RunFolderError, TrainingError
 from s3nn.losses import cross_entropy as losses
 from s3nn.training import learner
-from s3nn.training.fit import data_description, fit
-from s3nn.training.folder import BEST, LAST, LOCK, WEIGHTS, alone, write_run
+from s3nn.training.fit import fit
+from s3nn.training.folder import (
+    BEST,
+    LAST,
+    LOCK,
+    WEIGHTS,
+    alone,
+    data_description,
+    write_run,
+)
 
 DIGITS = load("digits")
 QUICK = Run(

@@ -31,8 +31,7 @@ from s3nn.report.schema import Result
 from s3nn.rows import row_of
 from s3nn.tasks import Pictures, Posed, Task, psnr_db
 from s3nn.training import folder as files
-from s3nn.training.callbacks import SCORE, peak_memory_bytes
-from s3nn.training.fit import data_description
+from s3nn.training.memory import peak_memory_bytes
 from s3nn.versions import versions
 
 AT_ONCE = 1000  # images times steps
@@ -95,7 +94,7 @@ def convert_run(parent: Path, settings: Settings, out: Path | None = None) -> Co
         "train_loss": float("nan"),  # nothing was trained
         "validation_loss": float("nan"),
         f"validation_{task.score}": float(seen.scores[after, -1]),
-        SCORE: float(seen.scores[after, -1]),
+        files.SCORE: float(seen.scores[after, -1]),
         "seconds": time.perf_counter() - begun,
         "peak_mem_bytes": float(peak_memory_bytes()),
     }
@@ -110,7 +109,7 @@ def convert_run(parent: Path, settings: Settings, out: Path | None = None) -> Co
         spikes=tuple(seen.spikes.sum(0).tolist()),
     )
     folder.mkdir(parents=True, exist_ok=True)
-    files.write_run(folder, run, data_description(data), versions())
+    files.write_run(folder, run, files.data_description(data), versions())
     files.write_weights(folder, network)
     tree = {**_told(parent, settings), **{k: v for k, v in asdict(found).items() if k != "result"}}
     write_text(folder / files.CONVERSION, json.dumps(tree, indent=1) + "\n")

@@ -16,8 +16,7 @@ from s3nn.export import Pixels
 from s3nn.export.nir import DT, Nir
 from s3nn.files import new_folder, write_bytes, write_text
 from s3nn.graph.network import GraphNetwork
-from s3nn.training.fit import data_description
-from s3nn.training.folder import IMPORTED, write_run
+from s3nn.training.folder import IMPORTED, data_description, write_run
 from s3nn.versions import versions
 
 

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torchmetrics.functional.image import structural_similarity_index_measure
 
 from s3nn.data.base import Split
 from s3nn.report import measure as measure_seeds
@@ -35,6 +34,8 @@ def ssim(pictures: Tensor, true: Tensor) -> Tensor:
     Source: Wang, Bovik, Sheikh, Simoncelli, "Image quality assessment: from error visibility to
     structural similarity", IEEE TIP 13 (2004).
     """
+    from torchmetrics.functional.image import structural_similarity_index_measure
+
     found = [
         structural_similarity_index_measure(a, b, data_range=1.0, reduction="none")
         for a, b in zip(pictures.split(SSIM_BATCH), true.split(SSIM_BATCH), strict=True)

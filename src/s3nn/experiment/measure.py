@@ -21,8 +21,8 @@ from s3nn.neurons import Neuron
 from s3nn.report import schema
 from s3nn.surrogates import Surrogate
 from s3nn.tasks import Posed, Task
-from s3nn.training.callbacks import SCORE
-from s3nn.training.fit import asked, evaluation_batch
+from s3nn.training.asked import asked
+from s3nn.training.folder import SCORE
 
 SHOWN_IMAGES = 6
 HISTOGRAM_IMAGES = 200
@@ -45,7 +45,7 @@ def measure(
     network.eval()
     spec = data.spec
     task = asked(run, data)
-    together = _at_once(evaluation_batch(task), run.model.steps)
+    together = _at_once(task.evaluation_batch, run.model.steps)
     test = Posed(Batches(data.test, batch_size=together, mean=spec.mean, std=spec.std), task)
     answers = answers_of(network, test)
     counts = count(network, test)
@@ -125,7 +125,7 @@ def _curves(history: list[dict[str, float]], score: str) -> schema.Curves:
 
 def _some(data: DataSet, task: Task, steps: int) -> Tensor:
     """A few validation images as the task shows them."""
-    spec, number = data.spec, _at_once(min(HISTOGRAM_IMAGES, evaluation_batch(task)), steps)
+    spec, number = data.spec, _at_once(min(HISTOGRAM_IMAGES, task.evaluation_batch), steps)
     some = Batches(data.validation[:number], batch_size=number, mean=spec.mean, std=spec.std)
     shown: Tensor = next(iter(Posed(some, task)))[0]
     return shown

@@ -28,8 +28,8 @@ from s3nn.report import complete_report, read_result, write_report, write_result
 from s3nn.report.schema import Data, Result
 from s3nn.rows import row_of
 from s3nn.training.build import start_at
-from s3nn.training.fit import can_train, data_description, fit, untrained
-from s3nn.training.folder import RESULT, claim
+from s3nn.training.fit import can_train, fit, untrained
+from s3nn.training.folder import RESULT, claim, data_description
 from s3nn.training.processes import Processes
 from s3nn.versions import host, versions
 

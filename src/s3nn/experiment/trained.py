@@ -21,7 +21,6 @@ from s3nn.graph.network import GraphNetwork
 from s3nn.tasks import Posed, Task
 from s3nn.training.asked import task_of
 from s3nn.training.build import build_model
-from s3nn.training.fit import evaluation_batch
 from s3nn.training.folder import (
     IMPORTED,
     RUN,
@@ -93,7 +92,7 @@ class Trained:
     def score(self, split: Split) -> float:
         """The score of its task on a split: accuracy as a fraction, or PSNR in dB."""
         task, metric = self.task, self.task.metric()
-        together = evaluation_batch(task)
+        together = task.evaluation_batch
         clean = Batches(split, batch_size=together, mean=self.mean, std=self.std)
         with torch.inference_mode():
             for shown, wanted in Posed(clean, task):

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor
 from torch.nn.functional import mse_loss
-from torchmetrics import MeanMetric, Metric
-from torchmetrics.functional.image import peak_signal_noise_ratio
 
 from s3nn.tasks.base import Task
+
+if TYPE_CHECKING:
+    from torchmetrics import Metric
 
 MOST_DB = 20 * math.log10(2**16 - 1)
 """What a picture that is right within a step of 16 bits counts for in a mean, 96 dB."""
@@ -24,15 +25,10 @@ def psnr_db(pictures: Tensor, true: Tensor) -> Tensor:
     >>> psnr_db(torch.full((1, 1, 8, 8), 0.6), torch.full((1, 1, 8, 8), 0.5)).round().tolist()
     [20.0]
     """
+    from torchmetrics.functional.image import peak_signal_noise_ratio
+
     axes = (1, 2, 3)
     return peak_signal_noise_ratio(pictures, true, data_range=1.0, dim=axes, reduction="none")
-
-
-class MeanPsnr(MeanMetric):
-    """The mean over pictures, of which an exact one would make infinity."""
-
-    def update(self, pictures: Tensor, true: Tensor) -> None:  # type: ignore[override]
-        super().update(psnr_db(pictures, true).clamp(max=MOST_DB))
 
 
 @dataclass(frozen=True)
@@ -50,6 +46,8 @@ class Pictures(Task):
         return mse_loss(answer, wanted)
 
     def metric(self) -> Metric:
+        from s3nn.tasks._mean_psnr import MeanPsnr
+
         return MeanPsnr()
 
     def said(self, score: float) -> str:

@@ -6,11 +6,13 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor
-from torchmetrics import Metric
+
+if TYPE_CHECKING:
+    from torchmetrics import Metric
 
 EVALUATION = "evaluation"  # in place of a seed and an epoch
 
@@ -32,6 +34,11 @@ class Task(ABC):
 
     score: ClassVar[str]
     of_images: ClassVar[bool]
+
+    @property
+    def evaluation_batch(self) -> int:
+        """How many images are evaluated at once; layers that answer images are as large as they."""
+        return 32 if self.of_images else 500
 
     @abstractmethod
     def pose(self, x: Tensor, labels: Tensor, noise: torch.Generator) -> tuple[Tensor, Tensor]:

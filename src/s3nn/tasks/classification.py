@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
-from torchmetrics import Metric
-from torchmetrics.classification import MulticlassAccuracy
 
 from s3nn.tasks.base import Task
+
+if TYPE_CHECKING:
+    from torchmetrics import Metric
 
 __all__ = ["Classification"]
 
@@ -37,6 +38,8 @@ class Classification(Task):
         return cross_entropy(answer, wanted)
 
     def metric(self) -> Metric:
+        from torchmetrics.classification import MulticlassAccuracy
+
         return MulticlassAccuracy(num_classes=self.classes, average="micro")
 
     def said(self, score: float) -> str:

@@ -5,12 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from s3nn.config import Run
+from s3nn.data import DataSet
 from s3nn.errors import UsageError
 from s3nn.registry import LOSSES, MODELS, READOUTS, TASKS, Registry, Spec
 from s3nn.tasks import Task
 
 # What parts of a registry declare, by the setting that names one.
 _DECLARED = {"model.name": (MODELS, "answers_images"), "optim.loss": (LOSSES, "of_images")}
+
+
+def asked(run: Run, data: DataSet) -> Task:
+    """The task of ``run`` on ``data``; parts that do not go with it are a ``UsageError``."""
+    spec, side = data.spec, min(data.spec.shape[1:])
+    for name, pixels in (("shift", run.data.shift), ("cutout", run.data.cutout)):
+        if pixels > side:
+            raise UsageError(
+                f"data.{name}={pixels} leaves nothing of some images, which are "
+                f"{spec.shape[1]} x {spec.shape[2]} pixels: pass {side} at most"
+            )
+    return task_of(run, len(spec.classes), spec.mean, spec.std)
 
 
 def task_of(run: Run, classes: int, mean: Sequence[float], std: Sequence[float]) -> Task:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import resource
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -19,9 +17,9 @@ from torch import nn
 from s3nn.errors import RunFolderError
 from s3nn.files import write_bytes, write_text
 from s3nn.surrogates import Surrogate
-from s3nn.training.folder import BEST, LAST
+from s3nn.training.folder import BEST, LAST, SCORE
+from s3nn.training.memory import peak_memory_bytes
 
-SCORE = "validation_score"
 LOGGED = (
     *("train_loss", "validation_loss", "validation_accuracy", "validation_psnr_db"),
     *("validation_spent", "validation_passed", SCORE),
@@ -117,14 +115,6 @@ class Sharpen(Callback):
     def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         for module, surrogate in self._first:
             module.surrogate = surrogate
-
-
-def peak_memory_bytes() -> int:
-    """The most memory held so far: of the GPU where it is used, else of this process."""
-    if torch.cuda.is_available() and torch.cuda.max_memory_allocated() > 0:
-        return int(torch.cuda.max_memory_allocated())
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def checkpoints(folder: Path) -> list[ModelCheckpoint]:

@@ -24,6 +24,7 @@ from safetensors.torch import save
 from torch import nn
 
 from s3nn.config import Run
+from s3nn.data import DataSet
 from s3nn.decode import decode, parse_json
 from s3nn.errors import RunFolderError
 from s3nn.files import check_folder_place, write_bytes, write_text
@@ -34,6 +35,7 @@ RUN, WEIGHTS, RESULT, METRICS = "run.json", "model.safetensors", "result.json", 
 CONVERSION = "conversion.json"
 IMPORTED = "network.nir"
 LAST, BEST, LOCK = "last.ckpt", "best.ckpt", ".lock"
+SCORE = "validation_score"  # in metrics.jsonl: what validation picks by
 
 
 @dataclass(frozen=True)
@@ -137,6 +139,17 @@ def alone(folder: Path) -> Iterator[None]:
         ) from None
 
 
+def check_same_data(folder: Path, data: DataSet) -> None:
+    """A ``RunFolderError`` where ``folder`` was begun on other images than ``data`` has."""
+    begun = describe(folder).data["checksum"]
+    if data.spec.checksum != begun:
+        raise RunFolderError(
+            f"{folder} was begun on other images: their checksum is {begun[:19]}..., that of "
+            f"{data.spec.name} is {data.spec.checksum[:19]}... now: choose another --out, or bring "
+            "them back"
+        )
+
+
 def write_run(folder: Path, run: Run, data: dict[str, Any], versions: dict[str, Any]) -> None:
     tree = {"run": run.to_json(), "data": data, "versions": versions}
     write_text(folder / RUN, json.dumps(tree, indent=2) + "\n")
@@ -163,6 +176,31 @@ def described(content: bytes, where: str) -> Described:
             f"{where} is damaged: it needs the objects run, data and versions; train the run again"
         )
     return Described(Run.from_json(parts["run"]), parts["data"], parts["versions"])
+
+
+def data_description(data: DataSet) -> dict[str, Any]:
+    """What run.json says of the data."""
+    spec = data.spec
+    return {
+        "name": spec.name,
+        "checksum": spec.checksum,
+        "splits": dict(spec.sizes),
+        "source": spec.source,
+        "licence": spec.licence,
+        "classes": list(spec.classes),
+        "shape": list(spec.shape),
+        "mean": list(spec.mean),
+        "std": list(spec.std),
+    }
+
+
+def read_history(folder: Path) -> list[dict[str, float]]:
+    """The lines of metrics.jsonl."""
+    path = folder / METRICS
+    try:
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    except (OSError, ValueError) as error:
+        raise RunFolderError(f"{path} is missing or damaged ({error}): train again") from error
 
 
 def shown(data: dict[str, Any], where: str) -> Shown:

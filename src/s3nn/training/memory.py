@@ -1,10 +1,14 @@
-"""Where a training step's memory comes from."""
+"""Where a training step's memory comes from, and how much it was."""
 
 from __future__ import annotations
 
 import ctypes
+import resource
+import sys
 
-__all__ = ["keep_freed_memory"]
+import torch
+
+__all__ = ["keep_freed_memory", "peak_memory_bytes"]
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
 _MOST = 32 << 20  # the largest threshold that glibc takes
@@ -25,3 +29,11 @@ def keep_freed_memory() -> bool:
     settings = ((_M_MMAP_THRESHOLD, _MOST), (_M_TRIM_THRESHOLD, 2**31 - 1), (_M_TOP_PAD, _MOST))
     told = [mallopt(name, value) == 1 for name, value in settings]
     return all(told)
+
+
+def peak_memory_bytes() -> int:
+    """The most memory held so far: of the GPU where it is used, else of this process."""
+    if torch.cuda.is_available() and torch.cuda.max_memory_allocated() > 0:
+        return int(torch.cuda.max_memory_allocated())
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

@@ -6,8 +6,6 @@ import os
 from dataclasses import dataclass
 
 import torch
-from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
-from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 
 
 @dataclass(frozen=True)
@@ -22,6 +20,9 @@ class Processes:
     @classmethod
     def here(cls) -> Processes:
         """What torchrun or srun says in the environment; one process without them."""
+        from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
+        from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+
         if TorchElasticEnvironment.detect():
             started: TorchElasticEnvironment | SLURMEnvironment = TorchElasticEnvironment()
             nodes = started.world_size() // int(os.environ["LOCAL_WORLD_SIZE"])
