@@ -97,5 +97,5 @@ def test_thresholds_below_zero_are_kept() -> None:
 
 def test_a_sum_of_windows_is_no_layer_of_torch() -> None:
     vertices = Vertex("image", Image((1, 4, 4))), Vertex("sum", SumPool((2, 2), (2, 2)), ("image",))
-    with pytest.raises(UnsupportedError, match="sumpool as a layer of torch"):
+    with pytest.raises(UnsupportedError, match="sum_pool as a layer of torch"):
         GraphNetwork(Graph(vertices))
