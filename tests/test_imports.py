@@ -19,6 +19,7 @@ ORDER: tuple[str, ...] = (
     *(
         "errors",
         "registry",
+        "randomness",
         "decode",
         "files",
         "native",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import replace
 
 import torch
@@ -11,6 +10,7 @@ from torch import Tensor
 from s3nn.data._on_disk import Stream
 from s3nn.data.base import AnySplit, DataSet, Raw, Source, Split
 from s3nn.errors import DataError, UsageError
+from s3nn.randomness import seed_of
 
 TEST_SHARE = 0.2
 TEST_SEED = 0
@@ -82,8 +82,7 @@ def few_labels(data: DataSet, labels: int, seed: int) -> DataSet:
             f"data.labels={labels} leaves class {spec.classes[rare]!r} of {spec.name} without an "
             f"image, of which it has {int(have[rare])} in {len(whole)}: ask for more labels"
         )
-    digest = hashlib.sha256(f"s3nn labels {seed}".encode()).digest()
-    kept = _drawn(whole.labels, take, int.from_bytes(digest[:4], "little"))
+    kept = _drawn(whole.labels, take, seed_of("labels", seed))
     sizes = {**spec.sizes, "train": labels}
     return replace(data, spec=replace(spec, sizes=sizes), train=whole[kept])
 

@@ -7,7 +7,6 @@ same whether it is reached from the start, after a resume, or by another rank.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -17,6 +16,7 @@ from torch.nn import functional
 
 from s3nn.data.base import Split
 from s3nn.errors import UsageError
+from s3nn.randomness import generator_of
 
 
 def normalise(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
@@ -65,13 +65,8 @@ class Draw:
 
 
 def draw(number: int, *, seed: int, epoch: int, shuffle: bool, flip: bool, shift: int) -> Draw:
-    """The random numbers of one epoch: a pure function of its arguments.
-
-    The generator's seed is a hash, since torch's CPU generator keeps only 32 bits of what it is
-    given and neighbouring (seed, epoch) must not meet.
-    """
-    digest = hashlib.sha256(f"s3nn batches {seed} {epoch}".encode()).digest()
-    generator = torch.Generator().manual_seed(int.from_bytes(digest[:4], "little"))
+    """The random numbers of one epoch: a pure function of its arguments."""
+    generator = generator_of("batches", seed, epoch)
     permutation = torch.randperm(number, generator=generator)
     mirrored = torch.rand(number, generator=generator) < 0.5
     moves = torch.randint(-shift, shift + 1, (2, number), generator=generator)

@@ -6,7 +6,6 @@ no state is kept, and an epoch can be read again.
 
 from __future__ import annotations
 
-import hashlib
 import random
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -21,6 +20,7 @@ from s3nn.data._on_disk import Stream
 from s3nn.data._shards import Sample, Shard, decode_sample, need_webdataset, read_samples
 from s3nn.data.batches import check_parts, scale_and_offset
 from s3nn.errors import DataError, S3nnError, UsageError
+from s3nn.randomness import seed_of
 
 BUFFER = 1000
 Chunk = tuple[Tensor, Tensor]  # uint8 (n, H, W, C), int64 (n,)
@@ -208,8 +208,7 @@ class _Reader(IterableDataset[Any]):
 
 
 def _random(seed: int, epoch: int, what: str) -> random.Random:
-    digest = hashlib.sha256(f"s3nn stream {seed} {epoch} {what}".encode()).digest()
-    return random.Random(int.from_bytes(digest[:8], "little"))
+    return random.Random(seed_of("stream", seed, epoch, what, size_bytes=8))
 
 
 def _as_it_is(sent: Any) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from abc import ABC
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -15,6 +14,7 @@ from s3nn.clock import Scan, Unroll
 from s3nn.clock.layers import neuron_layers
 from s3nn.errors import UnsupportedError
 from s3nn.neurons import Neuron
+from s3nn.randomness import generator_of
 from s3nn.registry import name_of
 
 
@@ -98,6 +98,5 @@ def drawn(shape: tuple[int, ...], seed: int, name: str) -> Tensor:
 
     It is a pure function of its arguments (He et al., ICCV 2015, the uniform form).
     """
-    digest = hashlib.sha256(f"s3nn rules {seed} {name}".encode()).digest()
-    generator = torch.Generator().manual_seed(int.from_bytes(digest[:4], "little"))
+    generator = generator_of("rules", seed, name)
     return nn.init.kaiming_uniform_(torch.empty(shape), generator=generator)

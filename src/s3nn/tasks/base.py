@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,6 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor
+
+from s3nn.randomness import generator_of
 
 if TYPE_CHECKING:
     from torchmetrics import Metric
@@ -96,8 +97,7 @@ class Posed:
         self.batches.set_epoch(epoch)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        when = EVALUATION if self.seed is None else f"{self.seed} {self.epoch}"
-        digest = hashlib.sha256(f"s3nn noise {when} {self.rank}".encode()).digest()
-        noise = torch.Generator().manual_seed(int.from_bytes(digest[:4], "little"))
+        when = (EVALUATION,) if self.seed is None else (self.seed, self.epoch)
+        noise = generator_of("noise", *when, self.rank)
         for x, labels in self.batches:
             yield self.task.pose(x, labels, noise)
