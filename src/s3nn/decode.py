@@ -11,6 +11,7 @@ import json
 import math
 import sys
 from dataclasses import MISSING, Field, fields, is_dataclass
+from enum import Enum
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -18,7 +19,7 @@ from s3nn.errors import RunFolderError
 
 
 def decode(kind: Any, value: Any, where: str = "result") -> Any:
-    """Read the JSON ``value`` as ``kind``: a dataclass, tuple, dict, literal, union or plain type.
+    """Read the JSON ``value`` as ``kind``: a dataclass, tuple, dict, literal, enum, union or plain.
 
     A field with a default may be missing; a key that is no field is an error.
 
@@ -47,6 +48,11 @@ def decode(kind: Any, value: Any, where: str = "result") -> Any:
         if value not in get_args(kind):
             raise _wrong(where, value, f"one of {', '.join(map(repr, get_args(kind)))}")
         return value
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        named = {each.value: each for each in kind}
+        if not isinstance(value, str) or value not in named:
+            raise _wrong(where, value, f"one of {', '.join(map(repr, named))}")
+        return named[value]
     if origin in (Union, UnionType):
         return _decode_union(get_args(kind), value, where)
     return _decode_plain(kind, value, where)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -11,7 +14,7 @@ from torch import Tensor, nn
 from s3nn.clock import unroll
 from s3nn.energy import Counts, count
 from s3nn.energy.counts import LayerCounts
-from s3nn.errors import S3nnError, UsageError
+from s3nn.errors import RunFolderError, S3nnError, UsageError
 from s3nn.graph.ir import Edge
 from s3nn.models import Cnn7, Mlp, Parts, Resnet18, Vgg11
 from s3nn.neurons import Neuron, make_neuron
@@ -249,3 +252,21 @@ def test_counts_of_older_files_are_read() -> None:
         del layer["potential_bits"]
         layer["temporal"] = bool(layer.pop("states"))
     assert Counts.from_json(tree) == counts
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda tree: tree["layers"][1].update(acs="many"), r"acs is 'many', but should be an int"),
+        (lambda tree: tree["layers"][1].update(reads="light"), r"'light', but should be one of"),
+        (lambda tree: tree["layers"][1].pop("macs"), r"expected \['acs', "),
+        (lambda tree: tree.update(layers={}), r"counts is damaged: it has no list of layers"),
+        (lambda tree: tree.pop("samples"), r"counts lacks 'samples'"),
+    ],
+)
+def test_damaged_counts_say_what_is_wrong(change: Callable[[Any], Any], message: str) -> None:
+    tree = count(Mlp((1, 4, 4), 3, width=0.02), [torch.rand(2, 1, 4, 4)]).to_json()
+    assert Counts.from_json(tree).samples == 2
+    change(tree)
+    with pytest.raises(RunFolderError, match=message):
+        Counts.from_json(tree)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
+from s3nn.decode import decode
 from s3nn.errors import RunFolderError, UsageError
 from s3nn.graph.ir import Edge
 
@@ -180,25 +181,26 @@ class Counts:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, tree: dict[str, Any]) -> Counts:
-        """Read ``to_json``'s form; keys that do not fit are a ``RunFolderError``."""
+    def from_json(cls, tree: Any, where: str = "counts") -> Counts:
+        """Read ``to_json``'s form; keys and values that do not fit are a ``RunFolderError``."""
+        layers = tree.get("layers") if isinstance(tree, dict) else None
+        if not isinstance(layers, list | tuple) or not all(isinstance(layer, dict) for layer in layers):
+            raise RunFolderError(f"{where} is damaged: it has no list of layers; run it again")
         known = {f.name for f in fields(LayerCounts)}
-        layers = []
-        for written in tree["layers"]:
-            layer = _ADDED | _renamed(written)
+        layers = [_ADDED | _renamed(written) for written in layers]
+        for layer in layers:
             if set(layer) != known:
                 raise RunFolderError(
                     f"counts of layer {layer.get('name')!r} have the keys {sorted(layer)}, "
                     f"expected {sorted(known)}: train the run again"
                 )
-            edges = {"reads": Edge(layer["reads"]), "writes": Edge(layer["writes"])}
-            layers.append(LayerCounts(**{**layer, **edges}))
-        return cls(tree["samples"], tuple(layers), tree["parameters"], tree["weight_bits"])
+        found: Counts = decode(cls, tree | {"layers": layers}, where)
+        return found
 
 
 def _renamed(written: dict[str, Any]) -> dict[str, Any]:
     """What older files call temporal is a neuron that keeps one value; gates are told by name."""
-    layer = {"of_gate": ".gates." in written.get("name", ""), **written}
+    layer = {"of_gate": ".gates." in str(written.get("name")), **written}
     if "temporal" in layer:
-        layer["states"] = int(layer.pop("temporal"))
+        layer["states"] = int(bool(layer.pop("temporal")))
     return layer

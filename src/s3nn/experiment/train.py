@@ -16,6 +16,7 @@ from torch import nn
 
 from s3nn.config import Run
 from s3nn.data import DataSet
+from s3nn.decode import parse_json
 from s3nn.energy import Counts
 from s3nn.energy.spending import Spending
 from s3nn.errors import RunFolderError, UnsupportedError
@@ -151,11 +152,12 @@ def read_counts(folder: Path) -> Counts:
     """The exact counts of a finished run; a missing or damaged file is a ``RunFolderError``."""
     path = folder / COUNTS
     try:
-        return Counts.from_json(json.loads(path.read_text(encoding="utf-8")))
+        content = path.read_bytes()
     except FileNotFoundError:
         raise RunFolderError(f"{folder} is no finished run: it has no {COUNTS}") from None
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise RunFolderError(f"{path} is damaged ({error}): train the run again") from error
+    except OSError as error:
+        raise RunFolderError(f"{path} cannot be read ({error}): train the run again") from error
+    return Counts.from_json(parse_json(content, str(path)), str(path))
 
 
 def default_folder(run: Run) -> Path:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from s3nn.decode import parse_json
 from s3nn.energy import Counts
-from s3nn.errors import PackError, S3nnError, UsageError
+from s3nn.errors import PackError, UsageError
 from s3nn.experiment.train import COUNTS
 from s3nn.experiment.trained import Trained, opened, planned
 from s3nn.files import new_folder, write_bytes
@@ -111,12 +111,7 @@ def unpack(pack: Pack, out: Path) -> None:
         raise UsageError(f"{out} is there: choose another --out")
     if COUNTS in pack.contents:
         where = f"{pack.where}/{COUNTS}"
-        try:
-            Counts.from_json(parse_json(pack.contents[COUNTS], where))
-        except S3nnError:
-            raise
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise PackError(f"{where} is damaged ({type(error).__name__}: {error})") from error
+        Counts.from_json(parse_json(pack.contents[COUNTS], where), where)
     for number, line in enumerate(pack.contents.get(METRICS, b"").splitlines()):
         parse_json(line, f"{pack.where}/{METRICS}, line {number + 1}")
     with new_folder(out) as made:
