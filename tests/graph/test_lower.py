@@ -16,7 +16,7 @@ from s3nn.clock import unroll
 from s3nn.errors import UnsupportedError, UsageError
 from s3nn.graph.ir import Array
 from s3nn.graph.lower import lower
-from s3nn.graph.nodes import Affine, MeanPool
+from s3nn.graph.nodes import Affine, Conv, Image, MeanPool
 from s3nn.models import Cnn7, Parts
 from s3nn.neurons import make_neuron
 from s3nn.registry import MODELS
@@ -270,12 +270,33 @@ def test_images_that_do_not_fit() -> None:
         lower(nn.Sequential(nn.Conv2d(1, 3, 3)), (2, 8, 8))
 
 
-def test_a_network_of_which_only_a_part_is_returned() -> None:
-    class Early(Calls):
-        def forward(self, x: Tensor) -> Tensor:
-            found = self.conv(x)
-            self.function(found)
-            return found
+class Early(Calls):
+    """What ``function`` gives is not returned."""
 
-    with pytest.raises(UnsupportedError, match="Early"):
-        lower(Early(nn.MaxPool2d(2)), (1, 8, 8))
+    def forward(self, x: Tensor) -> Tensor:
+        found: Tensor = self.conv(x)
+        self.function(found)
+        return found
+
+
+def test_what_is_not_returned_is_left_out() -> None:
+    network = Early(nn.MaxPool2d(2))
+    graph = lower(network, (1, 8, 8))
+    assert [type(v.node) for v in graph] == [Image, Affine, Conv, Affine]
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 1, 8, 8), dtype=np.uint8)
+    expected = network.conv(torch.from_numpy(pixels) / 255)
+    torch.testing.assert_close(torch.from_numpy(graph.run(pixels)).float(), expected)
+    with pytest.raises(UnsupportedError, match="after it was written over"):
+        lower(Early(lambda x: functional.relu_(x.flatten(1))), (1, 8, 8))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("what", ["0.weight", "1.weight", "1.running_mean", "4.weight", "4.bias"])
+def test_numbers_that_are_none(what: str, value: float) -> None:
+    network = nn.Sequential(
+        *(nn.Conv2d(1, 3, 3), nn.BatchNorm2d(3), make_neuron("fire", 3), nn.Flatten()),
+        nn.Linear(108, 5),
+    )
+    network.state_dict()[what].view(-1)[1] = value
+    with pytest.raises(UsageError, match=rf"{what} of Sequential is not finite in 1 of \d+ places"):
+        lower(network, (1, 8, 8))

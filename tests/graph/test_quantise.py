@@ -395,3 +395,50 @@ def test_products_of_integers_are_exact(data: st.DataObject, kind: type[np.signe
     ]
     assert matmul(a, b).tolist() == expected
     assert matmul(a > 0, b).tolist() == matmul((a > 0).astype(np.int8), b).tolist()
+
+
+@pytest.mark.parametrize("bits", [8, 2])
+@pytest.mark.parametrize("kernel", [2, 6])
+def test_means_of_potentials_are_not_rounded(kernel: int, bits: int) -> None:
+    """Of weights that are ternary already, so that no number of bits loses anything."""
+    rng = np.random.default_rng(kernel)
+    pooled = 9 if kernel == 2 else 1
+    graph = chain(
+        Image((1, 8, 8)),
+        Conv(rng.integers(-7, 8, (6, 1, 3, 3)).astype(float), grid=np.ones(6)),
+        Fire(rng.integers(-900, 900, 6).astype(float)),
+        Conv(0.1 * rng.integers(-1, 2, (8, 6, 3, 3)), padding=(1, 1)),
+        MeanPool((kernel, kernel), (kernel, kernel)),
+        Fire(rng.normal(size=8) / 20),
+        Flatten(),
+        Linear(rng.normal(size=(3, 8 * pooled))),
+    )
+    x = images((1, 8, 8), 40)
+    found = quantised(graph, bits, x)
+    assert flips(found, x) == [0, 0]
+    assert any(type(v.node) is SumPool for v in found.integer)
+
+
+@pytest.mark.parametrize("bits", [8, 2])
+@pytest.mark.parametrize("biased", [False, True])
+def test_ties_are_not_broken_by_rounding(biased: bool, bits: int) -> None:
+    """Means over potentials, which thresholds make up for, are not exact."""
+    rng = np.random.default_rng(4)
+    offset = rng.integers(-2, 3, 16) * float(biased)
+    graph = chain(
+        Image((1, 8, 8)),
+        Conv(rng.normal(size=(8, 1, 3, 3)), grid=None),
+        Fire(rng.normal(size=8) * 100),
+        Conv(rng.integers(-1, 2, (16, 8, 3, 3)).astype(float), padding=(1, 1)),
+        Affine(np.ones(16), offset),
+        Fire(np.full(16, 2.0)),
+        Flatten(),
+        Linear(rng.normal(size=(3, 16 * 36))),
+    )
+    x = images((1, 8, 8), 39)
+    found = quantised(graph, bits, x)
+    integer = {v.name: value for v, value in found.integer.values(x)}
+    first = integer[found.made["2"]]
+    potentials = graph["3"].node.run(first.astype(float)) + offset[:, None, None]
+    assert 0.05 < (potentials == 2).mean() < 0.3
+    assert (integer[found.made["5"]].astype(bool) == (potentials > 2)).all()

@@ -184,7 +184,9 @@ class Counts:
     def from_json(cls, tree: Any, where: str = "counts") -> Counts:
         """Read ``to_json``'s form; keys and values that do not fit are a ``RunFolderError``."""
         layers = tree.get("layers") if isinstance(tree, dict) else None
-        if not isinstance(layers, list | tuple) or not all(isinstance(layer, dict) for layer in layers):
+        if not isinstance(layers, list | tuple) or not all(
+            isinstance(layer, dict) for layer in layers
+        ):
             raise RunFolderError(f"{where} is damaged: it has no list of layers; run it again")
         known = {f.name for f in fields(LayerCounts)}
         layers = [_ADDED | _renamed(written) for written in layers]

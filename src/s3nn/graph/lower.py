@@ -55,6 +55,7 @@ def lower(
     ['Image', 'Affine', 'Flatten', 'Linear', 'Affine', 'Fire']
     """
     shape = tuple(input_shape)
+    _check_finite(model)
     with evaluating(model), torch.inference_mode(False), torch.no_grad():
         found = traced(model)
         _note_shapes(found, model, shape)
@@ -118,19 +119,41 @@ def _lowered(
         Vertex(NORMALISED, Affine.of_pixels(shape[0], mean, std), (IMAGE,)),
     ]
     names: dict[fx.Node, str] = {}
+    (returned,) = (n.args[0] for n in found.graph_module.graph.nodes if n.op == "output")
+    if not isinstance(returned, fx.Node):
+        raise UnsupportedError(
+            "a network whose output is not one tensor", type(model).__name__, "return the logits"
+        )
+    needed = _reaching(returned)
     for node in found.graph_module.graph.nodes:
         if node.op == "placeholder":
             names[node] = NORMALISED
-        elif node in found.sites:
+        elif node in found.sites and node in needed:
             names[node] = _append(vertices, found.graph_module, node, found.sites[node], names)
-    (returned,) = (n.args[0] for n in found.graph_module.graph.nodes if n.op == "output")
-    if not isinstance(returned, fx.Node) or names[returned] != vertices[-1].name:
-        raise UnsupportedError(
-            "a network whose output is not what its last operation gives",
-            type(model).__name__,
-            "return the logits, one tensor",
-        )
     return _merged(Graph(tuple(vertices)))
+
+
+def _reaching(output: fx.Node) -> set[fx.Node]:
+    """What a node depends on."""
+    found: set[fx.Node] = set()
+    left = [output]
+    while left:
+        node = left.pop()
+        if node not in found:
+            found.add(node)
+            left.extend(node.all_input_nodes)
+    return found
+
+
+def _check_finite(model: nn.Module) -> None:
+    """A ``UsageError`` for weights, statistics and thresholds that are NaN or infinite."""
+    for name, value in model.state_dict().items():
+        if isinstance(value, Tensor) and not bool(value.isfinite().all()):
+            wrong = int((~value.isfinite()).sum())
+            raise UsageError(
+                f"{name} of {type(model).__name__} is not finite in {wrong} of {value.numel()} "
+                "places: train it again"
+            )
 
 
 def _append(

@@ -38,6 +38,7 @@ from s3nn.graph.nodes import (
 from s3nn.graph.rewrite import fire_before_pools
 from s3nn.registry import name_of
 
+TIES = 1e-9  # of an integer: a threshold this near to one is one
 INT16 = 2**15 - 1  # sums that fit are added twice as fast
 ENDS_BITS = 8  # the first layer and the read-out are never coarser
 # A spike that the first layer gets wrong is followed by more in every layer behind it.  Where the
@@ -332,7 +333,10 @@ class _Quantiser:
             least = (node.threshold - form.offset) / scale
         constant = np.where(form.offset > node.threshold, -np.inf, np.inf)
         least = np.where(scale > 0, least + self._drift(before, source, form), constant)
-        threshold = np.clip(np.floor(least), -INT32 - 1, INT32).astype(np.int64)
+        least = np.clip(least, -INT32 - 1, INT32)
+        whole = np.rint(least)  # a potential that equals its threshold does not fire
+        near = np.abs(least - whole) < TIES * np.maximum(1, np.abs(whole))
+        threshold = np.where(near, whole, np.floor(least)).astype(np.int64)
         self.made[vertex.name] = self._append(vertex.name, Fire(threshold), source)
 
     def _drift(self, before: str, source: str, form: Form) -> Array:
@@ -355,11 +359,11 @@ class _Quantiser:
                 self.forms[name] = form
             return
         window = (node.kernel, node.stride, node.padding, node.ceil)
-        if edge is Edge.ANALOG:
+        sizes = node.sizes(self.graph.specs[before].shape)
+        if edge is Edge.ANALOG and not self._summable(vertex, sizes, source):
             self.made[name] = self._append(name, RoundedMeanPool(*window), source)
             self.forms[name] = form or self._unit(before)
             return
-        sizes = node.sizes(self.graph.specs[before].shape)
         if np.ptp(sizes):
             raise UnsupportedError(
                 "a mean of spikes over windows of several sizes, in integers",
@@ -369,6 +373,14 @@ class _Quantiser:
         self.made[name] = self._append(name, SumPool(*window), source)
         scale = 1.0 / int(sizes.flat[0]) if isinstance(node, MeanPool) else 1.0
         self.forms[name] = (form or self._unit(before)).affine(np.asarray(scale), np.asarray(0.0))
+
+    def _summable(self, vertex: Vertex, sizes: Array, source: str) -> bool:
+        """Whether potentials may be summed in place of their mean, which would round them.
+
+        Windows have one size, the sums 32 bits, and no residual sum has a step for what it reads.
+        """
+        most = bounds(Graph(tuple(self.vertices)))[source].magnitude * int(sizes.max())
+        return not np.ptp(sizes) and most <= INT32 and not self._summed(vertex.name)
 
     def _turn(self, before: str, source: str, form: Form) -> tuple[str, Form]:
         signs = np.sign(form.scale)
