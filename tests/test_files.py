@@ -10,7 +10,7 @@ import pytest
 
 from s3nn import files
 from s3nn.errors import UsageError
-from s3nn.files import new_folder, write_text
+from s3nn.files import cache_root, new_folder, write_text
 
 
 @pytest.fixture
@@ -112,3 +112,37 @@ def test_what_is_written_has_the_permissions_of_the_process(tmp_path: Path) -> N
     assert (tmp_path / "file").stat().st_mode & 0o777 == 0o600
     assert (tmp_path / "folder").stat().st_mode & 0o777 == 0o700
     assert os.umask(0o077) == 0o077
+
+
+@pytest.fixture
+def homeless(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the cache is of a user id that is in no /etc/passwd, without HOME."""
+    for name in ("XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", {}.__getitem__)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    return tmp_path / f"s3nn-{os.getuid()}"
+
+
+def test_without_a_home_the_cache_is_private(homeless: Path) -> None:
+    assert cache_root() == homeless
+    assert homeless.stat().st_mode & 0o777 == 0o700
+    assert cache_root() == homeless
+
+
+@pytest.mark.parametrize("content", ["a link", "everybody's", "somebody else's"])
+def test_a_cache_that_others_can_write_is_not_taken(
+    content: str, homeless: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if content == "a link":
+        homeless.symlink_to(homeless.parent)
+    else:
+        homeless.mkdir(0o700)
+    if content == "everybody's":
+        homeless.chmod(0o777)
+    if content == "somebody else's":
+        other = homeless.with_name("s3nn-12345")
+        homeless.rename(other)
+        monkeypatch.setattr("os.getuid", lambda: 12345)
+    with pytest.raises(UsageError, match=r"s3nn-\d+, .* is not this user's alone: .*XDG_CACHE"):
+        cache_root()

@@ -6,9 +6,10 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 from pathlib import Path
+from stat import S_ISDIR
 from typing import IO
 
 from s3nn.errors import UsageError
@@ -26,6 +27,32 @@ def check_folder_place(path: Path) -> None:
     for place in (path, *path.parents):
         if place.exists() and not place.is_dir():
             raise UsageError(f"{place} is a file and no folder: choose another place")
+
+
+def cache_root() -> Path:
+    """Where caches are kept: ``$XDG_CACHE_HOME``, ``~/.cache``, or a private temporary folder.
+
+    The last is for a user who has no home, as in a container with a user id of its own.
+    """
+    if given := os.environ.get("XDG_CACHE_HOME"):
+        return Path(given)
+    try:
+        return Path.home() / ".cache"
+    except RuntimeError:
+        return _private_folder(Path(tempfile.gettempdir()) / f"s3nn-{os.getuid()}")
+
+
+def _private_folder(path: Path) -> Path:
+    """A folder that only this user can read and write: code is loaded from it."""
+    with suppress(FileExistsError):
+        path.mkdir(mode=0o700)
+    found = path.lstat()
+    if not (S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o077):
+        raise UsageError(
+            f"there is no home directory, and {path}, for a cache in its place, is not this "
+            "user's alone: name a folder with XDG_CACHE_HOME=..."
+        )
+    return path
 
 
 @cache

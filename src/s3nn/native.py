@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from s3nn.errors import S3nnError
+from s3nn.files import cache_root
 
 FLAGS = ("-O3", "-march=native", "-std=c11", "-fPIC", "-shared")
 COMPILERS = ("cc", "gcc", "clang")
@@ -46,8 +47,8 @@ def find_compiler() -> str:
 
 
 def cache_folder() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "s3nn" / "compiled"
+    """Where what was built is kept."""
+    return cache_root() / "s3nn" / "compiled"
 
 
 def build(source: Code, flags: tuple[str, ...] = FLAGS) -> Path:

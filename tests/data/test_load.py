@@ -91,7 +91,8 @@ def test_a_request_that_cannot_be_right_says_why(name: str, options, says: str) 
 
 def test_the_cache_follows_xdg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert s3nn.data._places("mnist", None, None, True).cache == tmp_path / "s3nn"
+    assert s3nn.data._places("mnist", None, None, True).kept("a") == tmp_path / "s3nn" / "a"
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert s3nn.data._places("mnist", None, None, True).cache == tmp_path / ".cache" / "s3nn"
+    places = s3nn.data._places("mnist", None, None, True)
+    assert places.kept("a") == tmp_path / ".cache" / "s3nn" / "a"

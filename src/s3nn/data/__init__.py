@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -151,9 +150,6 @@ _OWN = {
 
 
 def _places(name: str, folder: Path | str | None, cache: Path | None, download: bool) -> Places:
-    if cache is None:
-        root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-        cache = Path(root) / "s3nn"
     if folder is None or name in _OWN:
         return Places(None, cache, download)
     if not Path(folder).is_dir():

@@ -45,7 +45,7 @@ class OpenML:
 
 def read_openml(source: Source, openml: OpenML, places: Places, instead: str) -> Raw:
     """``source`` from the cache, or downloaded into it; ``instead`` is the advice on failure."""
-    entry = places.cache / source.name
+    entry = places.kept(source.name)
     if entry.exists():
         images, labels = _recall(entry)
     else:

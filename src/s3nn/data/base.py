@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from s3nn.errors import DataError
+from s3nn.files import cache_root
 
 Shape = tuple[int, int, int]
 
@@ -123,8 +124,12 @@ class Places:
     """Where a source may look: the user's folder first, and a cache, filled if ``download``."""
 
     folder: Path | None
-    cache: Path
+    cache: Path | None
     download: bool
+
+    def kept(self, name: str) -> Path:
+        """Where the cache keeps ``name``; of no cache that was named, s3nn's own."""
+        return (self.cache or cache_root() / "s3nn") / name
 
 
 @dataclass(frozen=True)
