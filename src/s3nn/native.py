@@ -13,7 +13,8 @@ from typing import Protocol
 from s3nn.errors import S3nnError
 from s3nn.files import cache_root
 
-FLAGS = ("-O3", "-march=native", "-std=c11", "-fPIC", "-shared")
+NATIVE = "-march=native"
+FLAGS = ("-O3", NATIVE, "-std=c11", "-fPIC", "-shared")
 COMPILERS = ("cc", "gcc", "clang")
 
 
@@ -70,13 +71,26 @@ def build(source: Code, flags: tuple[str, ...] = FLAGS) -> Path:
         ) from error
     with beside as folder:
         made = Path(folder) / "library.so"
-        compile_c(source, Path(folder), made, compiler, flags)
+        _compile(source, Path(folder), made, compiler, flags)
         checksum = _checksum(made)
         made.with_suffix(".sha256").write_text(checksum, encoding="ascii")
         # The checksum last: a library without it, or with another, is built again.
         os.replace(made, library)
         os.replace(made.with_suffix(".sha256"), library.with_suffix(".sha256"))
     return library
+
+
+def _compile(source: Code, folder: Path, out: Path, compiler: str, flags: tuple[str, ...]) -> None:
+    """``compile_c``, without ``-march=native`` where that is refused, as on RISC-V and PowerPC."""
+    try:
+        compile_c(source, folder, out, compiler, flags)
+    except CompilerError as refused:
+        if NATIVE not in flags:
+            raise
+        try:
+            compile_c(source, folder, out, compiler, tuple(f for f in flags if f != NATIVE))
+        except CompilerError:
+            raise refused from None
 
 
 def compile_c(source: Code, folder: Path, out: Path, compiler: str, flags: tuple[str, ...]) -> None:

@@ -76,6 +76,23 @@ def test_a_compiler_that_fails(
     assert not list(cache.iterdir())
 
 
+def refusing(folder: Path, then: str) -> str:
+    """A compiler without ``-march=native``."""
+    refuses = 'case "$*" in *-march=native*) echo no native here >&2; exit 1;; esac'
+    return script(folder, f"{refuses}; {then}")
+
+
+def test_a_compiler_that_knows_no_native_machine(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x = np.random.default_rng(0).integers(0, 256, (3, *SHAPE), dtype=np.uint8)
+    monkeypatch.setenv("CC", refusing(tmp_path, f'exec {find_compiler()} "$@"'))
+    np.testing.assert_array_equal(Program(source(), SHAPE, 3)(x), graph().run(x))
+    monkeypatch.setenv("CC", refusing(tmp_path, "echo out of ideas >&2; exit 1"))
+    with pytest.raises(CompilerError, match="no native here"):
+        build(source(1))
+
+
 def test_a_cache_that_cannot_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("no folder")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
