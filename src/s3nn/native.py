@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -35,16 +38,23 @@ class Code(Protocol):
     def body(self) -> str: ...
 
 
-def find_compiler() -> str:
-    """The C compiler: ``$CC``, or the first of cc, gcc and clang that there is."""
+def find_compiler() -> list[str]:
+    """The C compiler: ``$CC``, with flags or through ccache, or the first of cc, gcc and clang."""
     wanted = os.environ.get("CC")
-    for name in (wanted,) if wanted else COMPILERS:
-        if shutil.which(name):
-            return name
+    for command in _meant(wanted) if wanted else ([name] for name in COMPILERS):
+        if command and shutil.which(command[0]):
+            return command
     tried = f"CC={wanted}" if wanted else ", ".join(COMPILERS)
     raise CompilerError(
         f"no C compiler found (looked for {tried}): install gcc or clang, or name one with CC=..."
     )
+
+
+def _meant(wanted: str) -> Iterator[list[str]]:
+    """What ``$CC`` may mean: a path, be there spaces in it, or the words of a command."""
+    yield [wanted]
+    with suppress(ValueError):  # of quotes that are not closed
+        yield shlex.split(wanted)
 
 
 def cache_folder() -> Path:
@@ -56,7 +66,9 @@ def build(source: Code, flags: tuple[str, ...] = FLAGS) -> Path:
     """The shared library of ``source``, built once: it is kept by the content it was built from."""
     compiler = find_compiler()
     version = _version(compiler)
-    content = "\0".join((source.header, source.body, compiler, version, _machine(), *flags))
+    content = "\0".join(
+        (source.header, source.body, shlex.join(compiler), version, _machine(), *flags)
+    )
     digest = hashlib.sha256(content.encode()).hexdigest()
     library = cache_folder() / f"{source.name}-{digest[:32]}.so"
     if _whole(library):
@@ -80,7 +92,9 @@ def build(source: Code, flags: tuple[str, ...] = FLAGS) -> Path:
     return library
 
 
-def _compile(source: Code, folder: Path, out: Path, compiler: str, flags: tuple[str, ...]) -> None:
+def _compile(
+    source: Code, folder: Path, out: Path, compiler: list[str], flags: tuple[str, ...]
+) -> None:
     """``compile_c``, without ``-march=native`` where that is refused, as on RISC-V and PowerPC."""
     try:
         compile_c(source, folder, out, compiler, flags)
@@ -93,19 +107,23 @@ def _compile(source: Code, folder: Path, out: Path, compiler: str, flags: tuple[
             raise refused from None
 
 
-def compile_c(source: Code, folder: Path, out: Path, compiler: str, flags: tuple[str, ...]) -> None:
+def compile_c(
+    source: Code, folder: Path, out: Path, compiler: list[str], flags: tuple[str, ...]
+) -> None:
     (folder / f"{source.name}.h").write_text(source.header, encoding="utf-8")
     body = folder / f"{source.name}.c"
     body.write_text(source.body, encoding="utf-8")
-    command = [compiler, *flags, "-o", str(out), str(body)]
+    command = [*compiler, *flags, "-o", str(out), str(body)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         said = (done.stderr or done.stdout).strip()[-2000:]
-        raise CompilerError(f"{compiler} failed with exit code {done.returncode}: {said}")
+        raise CompilerError(
+            f"{shlex.join(compiler)} failed with exit code {done.returncode}: {said}"
+        )
 
 
-def _version(compiler: str) -> str:
-    done = subprocess.run([compiler, "--version"], capture_output=True, text=True, check=False)
+def _version(compiler: list[str]) -> str:
+    done = subprocess.run([*compiler, "--version"], capture_output=True, text=True, check=False)
     return done.stdout
 
 

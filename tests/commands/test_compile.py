@@ -45,7 +45,7 @@ def test_compile_writes_code_that_proves_itself(
     assert report["sizes"]["multiplications"] == 64 * 80
     sources = [str(tmp_path / "digits.c"), str(tmp_path / "digits_check.c")]
     check = str(tmp_path / "check")
-    subprocess.run([find_compiler(), "-O1", "-o", check, *sources], check=True)
+    subprocess.run([*find_compiler(), "-O1", "-o", check, *sources], check=True)
     done = subprocess.run([check], capture_output=True, text=True, check=False)
     assert done.returncode == 0
     assert "8 of 8 exact" in done.stdout

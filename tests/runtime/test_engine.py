@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -67,6 +68,31 @@ def test_no_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
         find_compiler()
 
 
+@pytest.mark.parametrize("form", ["{} -m64 -DA='1 2'", "env {}", "'{}'"])
+def test_a_compiler_of_several_words(
+    form: str, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CC", form.format(*find_compiler()))
+    assert build(source()).is_file()
+
+
+def test_a_compiler_in_a_folder_with_a_space(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a folder").mkdir()
+    path = script(tmp_path / "a folder", f'exec {shlex.join(find_compiler())} "$@"')
+    monkeypatch.setenv("CC", path)
+    assert find_compiler() == [path]
+    assert build(source()).is_file()
+
+
+def test_words_that_name_no_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    for words in ("nonexistent -m64", "gcc '", " "):
+        monkeypatch.setenv("CC", words)
+        with pytest.raises(CompilerError, match=f"looked for CC={words}"):
+            find_compiler()
+
+
 def test_a_compiler_that_fails(
     cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -86,7 +112,7 @@ def test_a_compiler_that_knows_no_native_machine(
     cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     x = np.random.default_rng(0).integers(0, 256, (3, *SHAPE), dtype=np.uint8)
-    monkeypatch.setenv("CC", refusing(tmp_path, f'exec {find_compiler()} "$@"'))
+    monkeypatch.setenv("CC", refusing(tmp_path, f'exec {shlex.join(find_compiler())} "$@"'))
     np.testing.assert_array_equal(Program(source(), SHAPE, 3)(x), graph().run(x))
     monkeypatch.setenv("CC", refusing(tmp_path, "echo out of ideas >&2; exit 1"))
     with pytest.raises(CompilerError, match="no native here"):

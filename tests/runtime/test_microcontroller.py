@@ -104,7 +104,7 @@ def _on_host(source: Source, images, logits, folder: Path) -> tuple[int, str]:
     (folder / "net.c").write_text(source.body)
     (folder / "main.c").write_text(golden_main(source, images, logits))
     warnings = ("-std=c11", "-Wall", "-Wextra", "-Werror", "-fsanitize=undefined", "-O1")
-    command = [find_compiler(), *warnings, "net.c", "main.c", "-o", "golden"]
+    command = [*find_compiler(), *warnings, "net.c", "main.c", "-o", "golden"]
     subprocess.run(command, cwd=folder, check=True)
     done = subprocess.run([folder / "golden"], capture_output=True, text=True)
     assert not done.stderr

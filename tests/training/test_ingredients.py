@@ -327,6 +327,16 @@ def test_what_this_machine_lacks_is_said_first(
     assert not any(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("name", ["nonexistent", "g++ -m64", ""])
+def test_the_cplusplus_compiler_is_the_one_that_torch_will_take(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CXX", name)
+    with pytest.raises(UsageError, match=r"CXX=.*, which is to name one program.*--fit\.step lean"):
+        fit(replace(QUICK, fit=Fit(step="compiled")), tmp_path, DIGITS)
+    assert not any(tmp_path.iterdir())
+
+
 def test_smoothing_that_would_do_nothing_is_refused_before_anything_is_written(
     tmp_path: Path,
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from importlib.util import find_spec
 
 import torch
@@ -17,6 +18,8 @@ from s3nn.neurons import make_neuron
 from s3nn.registry import name_of
 from s3nn.training.callbacks import surrogates_of
 
+CXX = "clang++" if sys.platform == "darwin" else "g++"  # what torch looks for without $CXX
+
 
 def check_settings(run: Run) -> None:
     """A ``UsageError`` for what this machine lacks, and for settings that go past each other."""
@@ -26,9 +29,8 @@ def check_settings(run: Run) -> None:
         )
     if run.fit.strategy == "fsdp" and not torch.cuda.is_available():
         raise UsageError("--fit.strategy fsdp shards over GPUs and there is none here: use ddp")
-    compilers = (os.environ.get("CXX", "g++"), "g++", "clang++")
-    if run.fit.step == "compiled" and not any(map(shutil.which, compilers)):
-        raise UsageError("--fit.step compiled needs a C++ compiler, g++ or clang++: use lean")
+    if run.fit.step == "compiled":
+        _check_cxx()
     if run.fit.step == "events":
         find_compiler()
     if run.fit.step == "compiled" and run.optim.sharpen != 1:
@@ -41,6 +43,18 @@ def check_settings(run: Run) -> None:
         )
     loss.check_steps(run.model.steps)
     loss.check_outputs(None if run.model.output is None else make_neuron(run.model.output, 1))
+
+
+def _check_cxx() -> None:
+    """A ``UsageError`` where torch has no C++ compiler: it takes ``$CXX``, or this system's own."""
+    wanted = os.environ.get("CXX", CXX)
+    if shutil.which(wanted) is None:
+        given = f"CXX={wanted}, which is to name one program, without flags"
+        tried = given if "CXX" in os.environ else CXX
+        raise UsageError(
+            f"--fit.step compiled needs a C++ compiler (looked for {tried}): install {CXX}, name "
+            "one with CXX=..., or use --fit.step lean"
+        )
 
 
 def check_sharpens(run: Run, network: nn.Module) -> None:
