@@ -5,10 +5,14 @@ from __future__ import annotations
 import re
 import shutil
 from pathlib import Path
+from socket import AF_UNIX, socket
+from tempfile import TemporaryDirectory
 
 import pytest
 
 from s3nn.cli import main
+from s3nn.errors import UsageError
+from s3nn.experiment.compare import LONGEST_SOCKET, _check_sockets
 
 TINY = ["--model.name", "mlp", "--model.width", "0.1", "--fit.epochs", "1", "--fit.threads", "1"]
 
@@ -92,6 +96,29 @@ def test_a_mistake_in_the_request(
     assert err.count("\n") == 1, "one sentence, on one line"
     assert "Traceback" not in err
     assert list(tmp_path.iterdir()) == [], "nothing may be left behind"
+
+
+def test_a_temporary_folder_too_long_for_sockets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    deep = tmp_path / ("a" * 100)
+    deep.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(deep))
+    assert main(["compare", "digits_mlp", *TINY, "--out", str(tmp_path / "out")]) == 2
+    err = capsys.readouterr().err
+    assert re.search(r"TMPDIR is too long for the socket .*: set a shorter one", err)
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_longest_path_of_a_socket_is_the_systems() -> None:
+    folder = Path("/tmp") / ("a" * (LONGEST_SOCKET - len("/tmp/") - 32))
+    with pytest.raises(UsageError, match="TMPDIR is too long"):
+        _check_sockets(folder.with_name(folder.name + "a"))
+    _check_sockets(folder)
+    with TemporaryDirectory(dir="/tmp") as place, socket(AF_UNIX) as one:
+        one.bind(f"{place}/".ljust(LONGEST_SOCKET, "a"))
+        with socket(AF_UNIX) as other, pytest.raises(OSError, match="too long"):
+            other.bind(f"{place}/".ljust(LONGEST_SOCKET + 1, "a"))
 
 
 def test_a_wrong_flag_exits_with_2(capsys: pytest.CaptureFixture[str]) -> None:

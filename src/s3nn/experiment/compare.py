@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 import threading
 import traceback
 from collections.abc import Callable, Sequence
@@ -75,6 +76,7 @@ def compare(
     numbers = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
     if jobs < 1:
         raise UsageError(f"a comparison trains 1 network at a time or more, got jobs={jobs}")
+    _check_sockets(Path(tempfile.gettempdir()))
     cells = plan(run, rows, numbers, folder)
     _claim(folder, run)
     lessons = teachers(cells)
@@ -94,6 +96,20 @@ def compare(
     write_result(folder, replace(result, shows=claims(result)))
     write_report(folder)
     return read_result(folder)
+
+
+LONGEST_SOCKET = 103 if sys.platform == "darwin" else 107  # bytes of its path
+
+
+def _check_sockets(temporary: Path) -> None:
+    """A ``UsageError`` where the socket by which a comparison starts its processes has no place."""
+    name = "pymp-12345678/listener-12345678"  # as multiprocessing has it
+    most = LONGEST_SOCKET - len(f"/{name}")
+    if len(os.fsencode(temporary)) > most:
+        raise UsageError(
+            f"TMPDIR is too long for the socket of a comparison's processes ({temporary} has more "
+            f"than {most} bytes): set a shorter one, such as TMPDIR=/tmp"
+        )
 
 
 def _claim(folder: Path, run: Run) -> None:
