@@ -95,6 +95,21 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
     assert names(tmp_path) == ["file"]
 
 
+def test_a_folder_of_somebody_else_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    monkeypatch.setattr("os.access", lambda path, mode: path != theirs)  # root may write anywhere
+    message = f"nothing can be written in {theirs}: choose another place \\(--out\\)"
+    for place in (theirs / "file", theirs / "new" / "file"):
+        with pytest.raises(UsageError, match=message):
+            write_text(place, "text")
+        with pytest.raises(UsageError, match=message):
+            fill(place)
+    assert names(tmp_path) == ["theirs"]
+
+
 @pytest.fixture
 def private() -> Iterator[None]:
     """A process that gives nothing to anybody else."""

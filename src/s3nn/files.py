@@ -23,10 +23,22 @@ def check_file_place(path: Path) -> None:
 
 
 def check_folder_place(path: Path) -> None:
-    """A ``UsageError`` where no folder can be, since it or a parent is a file."""
-    for place in (path, *path.parents):
-        if place.exists() and not place.is_dir():
-            raise UsageError(f"{place} is a file and no folder: choose another place")
+    """A ``UsageError`` where no folder can be: a file is in the way, or nothing can be written."""
+    place = nearest(path)
+    if not place.is_dir():
+        raise UsageError(f"{place} is a file and no folder: choose another place")
+    if not writable(place):
+        raise UsageError(f"nothing can be written in {place}: choose another place (--out)")
+
+
+def nearest(path: Path) -> Path:
+    """``path``, or the first of its parents that is there."""
+    return next(p for p in (path, *path.parents) if os.path.exists(p) or p == Path(p.anchor))
+
+
+def writable(folder: Path) -> bool:
+    """Whether files may be made in a folder."""
+    return os.access(folder, os.W_OK | os.X_OK)
 
 
 def cache_root() -> Path:

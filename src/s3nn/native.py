@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from s3nn.errors import S3nnError
-from s3nn.files import cache_root
+from s3nn.files import cache_root, nearest, writable
 
 NATIVE = "-march=native"
 FLAGS = ("-O3", NATIVE, "-std=c11", "-fPIC", "-shared")
@@ -62,6 +62,21 @@ def cache_folder() -> Path:
     return cache_root() / "s3nn" / "compiled"
 
 
+def check_can_build() -> None:
+    """A ``CompilerError`` where ``build`` has no compiler, or no place for what it makes."""
+    find_compiler()
+    place = nearest(cache_folder())
+    if not (place.is_dir() and writable(place)):
+        raise _no_place(cache_folder(), f"{place} is not writable")
+
+
+def _no_place(folder: Path, why: str | None) -> CompilerError:
+    return CompilerError(
+        f"compiled code is kept in {folder}, where nothing can be written ({why}): name another "
+        "folder with XDG_CACHE_HOME=..."
+    )
+
+
 def build(source: Code, flags: tuple[str, ...] = FLAGS) -> Path:
     """The shared library of ``source``, built once: it is kept by the content it was built from."""
     compiler = find_compiler()
@@ -77,10 +92,7 @@ def build(source: Code, flags: tuple[str, ...] = FLAGS) -> Path:
         library.parent.mkdir(parents=True, exist_ok=True)
         beside = tempfile.TemporaryDirectory(dir=library.parent)
     except OSError as error:
-        raise CompilerError(
-            f"compiled code is kept in {library.parent}, where nothing can be written "
-            f"({error.strerror}): name another folder with XDG_CACHE_HOME=..."
-        ) from error
+        raise _no_place(library.parent, error.strerror) from error
     with beside as folder:
         made = Path(folder) / "library.so"
         _compile(source, Path(folder), made, compiler, flags)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -191,6 +192,31 @@ def test_without_a_compiler_compile_says_so(
     monkeypatch.setenv("CC", "no-such-compiler")
     assert main(["compile", str(run)]) == 1
     assert "no C compiler found" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("place", "says"), [("run", r"written in .*\(--out\)"), ("cache", "XDG_CACHE_HOME")]
+)
+def test_places_that_cannot_be_written_are_said_before_the_work(
+    place: str,
+    says: str,
+    run: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def no_work(*words: object, **rest: object) -> None:
+        raise AssertionError("this takes a while")
+
+    theirs = run if place == "run" else tmp_path
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr("os.access", lambda path, mode: path != theirs)
+    monkeypatch.setattr("s3nn.experiment.compiled.prepare_trained", no_work)
+    assert main(["compile", str(run), "--out", str(run / "theirs")]) in (1, 2)
+    err = capsys.readouterr().err
+    assert re.search(says, err)
+    assert str(theirs) in err
+    assert err.count("\n") == 1
 
 
 def test_a_network_of_several_steps_is_not_compiled(

@@ -42,11 +42,11 @@ def compile_run(words: list[str]) -> None:
     from s3nn.experiment.compiled import c_files, prepare_trained
     from s3nn.experiment.trained import open_run
     from s3nn.files import check_folder_place, write_texts
-    from s3nn.native import find_compiler
+    from s3nn.native import check_can_build
     from s3nn.report.units import bytes_text, count_text
     from s3nn.runtime.golden import sizes
 
-    find_compiler()  # before minutes are spent
+    check_can_build()  # before minutes are spent
     trained = open_run(flags.run)
     console = make_console()
     out = flags.out or flags.run / "compiled"
