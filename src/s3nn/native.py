@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import os
 import shlex
@@ -117,6 +118,17 @@ def _compile(
             compile_c(source, folder, out, compiler, tuple(f for f in flags if f != NATIVE))
         except CompilerError:
             raise refused from None
+
+
+def load(library: Path) -> ctypes.CDLL:
+    """What ``build`` made; a ``CompilerError`` where the system does not take it."""
+    try:
+        return ctypes.CDLL(str(library))
+    except OSError as error:
+        raise CompilerError(
+            f"cannot load compiled code ({error}): if its folder is mounted noexec, name another "
+            "with XDG_CACHE_HOME=..."
+        ) from error
 
 
 def compile_c(

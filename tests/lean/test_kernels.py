@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from s3nn.lean import team
+from s3nn.native import CompilerError
 
 SOURCES = sorted((Path(team.__file__).parent / "kernels").glob("*.c"))
 FLAGS = ["-O2", "-std=c11", "-Wall", "-Wextra", "-Wconversion", "-Werror", "-c"]
@@ -25,3 +26,12 @@ def test_it_compiles_without_a_warning(
     command = [compiler, *FLAGS, *machine, str(source), "-o", str(tmp_path / "kernels.o")]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_kernels_that_the_system_does_not_load(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(name: str) -> None:
+        raise OSError(f"{name}: failed to map segment from shared object")
+
+    monkeypatch.setattr("ctypes.CDLL", refuse)
+    with pytest.raises(CompilerError, match=r"^cannot load .*failed to map.*mounted noexec"):
+        team.kernels.__wrapped__("team")

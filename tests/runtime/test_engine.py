@@ -128,6 +128,18 @@ def test_a_cache_that_cannot_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyP
         build(source())
 
 
+def test_a_library_that_the_system_does_not_load(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(name: str) -> None:
+        raise OSError(f"{name}: failed to map segment from shared object")
+
+    monkeypatch.setattr("ctypes.CDLL", refuse)
+    says = r"^cannot load .*small-\w+\.so: failed to map.*mounted noexec, .*XDG_CACHE_HOME"
+    with pytest.raises(CompilerError, match=says):
+        Program(source(), SHAPE, 3)
+
+
 def test_a_library_is_built_once(cache: Path) -> None:
     first = build(source())
     made = first.stat().st_mtime_ns

@@ -14,7 +14,7 @@ from importlib import resources
 
 import torch
 
-from s3nn.native import FLAGS, build
+from s3nn.native import FLAGS, build, load
 
 # What lets a compiler turn a choice of two numbers into a vector's: no number is a NaN.
 CHOICES = ("-fno-trapping-math", "-ffinite-math-only", "-fno-signed-zeros")
@@ -37,7 +37,7 @@ class _Code:
 def kernels(name: str) -> ctypes.CDLL:
     """kernels/NAME.c, compiled; ``CompilerError`` where there is no C compiler."""
     text = resources.files("s3nn.lean").joinpath(f"kernels/{name}.c").read_text("utf-8")
-    return ctypes.CDLL(str(build(_Code(name, "", text), FLAGS + CHOICES)))
+    return load(build(_Code(name, "", text), FLAGS + CHOICES))
 
 
 @cache

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s3nn.errors import UsageError
-from s3nn.native import build
+from s3nn.native import build, load
 from s3nn.runtime.emit import Source
 
 ALIGNMENT = 64
@@ -38,7 +38,7 @@ class Program:
         self.source, self.image_shape, self.classes = source, image_shape, classes
         self.threads, self.step = threads, step
         self.library = build(source)
-        self._batch = ctypes.CDLL(str(self.library))[f"{source.name}_batch"]
+        self._batch = load(self.library)[f"{source.name}_batch"]
         self._batch.restype = None
         self._batch.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p, ctypes.c_void_p]
         self._own = threading.local()
