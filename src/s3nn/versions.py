@@ -35,8 +35,10 @@ def host(threads: int, gpu: str | None) -> dict[str, Any]:
 
 
 def _processor() -> str:
+    """The processor's name; its kind where the system has no name for it, as Linux on ARM."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
-        return platform.processor() or "unknown"
-    return next((x.partition(":")[2].strip() for x in lines if x.startswith("model name")), "")
+        lines = []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, "") or platform.processor() or platform.machine() or "unknown"
