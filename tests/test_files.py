@@ -95,6 +95,14 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
     assert names(tmp_path) == ["file"]
 
 
+def test_a_link_that_leads_nowhere(linked: Path) -> None:
+    linked.with_name("empty").rmdir()
+    for place in (linked, linked / "new"):
+        with pytest.raises(UsageError, match="link is a link to empty, which is not there"):
+            fill(place)
+    assert names(linked.parent) == ["link"]
+
+
 def test_a_folder_of_somebody_else_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

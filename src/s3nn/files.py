@@ -24,6 +24,12 @@ def check_file_place(path: Path) -> None:
 
 def check_folder_place(path: Path) -> None:
     """A ``UsageError`` where no folder can be: a file is in the way, or nothing can be written."""
+    for link in (path, *path.parents):
+        if os.path.islink(link) and not os.path.exists(link):
+            raise UsageError(
+                f"{link} is a link to {os.readlink(link)}, which is not there: make that folder, "
+                "or choose another place (--out)"
+            )
     place = nearest(path)
     if not place.is_dir():
         raise UsageError(f"{place} is a file and no folder: choose another place")
