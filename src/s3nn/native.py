@@ -19,6 +19,8 @@ from s3nn.files import cache_root, nearest, writable
 
 NATIVE = "-march=native"
 FLAGS = ("-O3", NATIVE, "-std=c11", "-fPIC", "-shared")
+# Of /proc/cpuinfo, what a processor can do: on x86, ARM, s390x, RISC-V and PowerPC.
+FEATURES = ("flags", "Features", "features", "isa", "cpu")
 COMPILERS = ("cc", "gcc", "clang")
 
 
@@ -152,12 +154,13 @@ def _version(compiler: list[str]) -> str:
 
 
 def _machine() -> str:
-    """What ``-march=native`` depends on."""
+    """What ``-march=native`` depends on; where the system does not say, the machine by its name."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
-        return " ".join(os.uname())
-    return next((line for line in lines if line.startswith(("flags", "Features"))), "")
+        lines = []
+    found = dict.fromkeys(line for line in lines if line.partition(":")[0].strip() in FEATURES)
+    return "\n".join(found) or " ".join(os.uname())
 
 
 def _checksum(path: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import pytest
 from s3nn.errors import UsageError
 from s3nn.graph.ir import Graph, Vertex
 from s3nn.graph.nodes import Affine, Conv, Fire, Flatten, Image, Linear
-from s3nn.native import CompilerError, build, find_compiler
+from s3nn.native import CompilerError, _machine, build, find_compiler
 from s3nn.runtime.emit import Source, emit
 from s3nn.runtime.engine import Program
 from s3nn.runtime.plan import plan
@@ -147,6 +148,32 @@ def test_a_library_is_built_once(cache: Path) -> None:
     assert first.stat().st_mtime_ns == made
     assert build(source(1)) != first
     assert sorted(path.suffix for path in cache.iterdir()) == [".sha256"] * 2 + [".so"] * 2
+
+
+@pytest.mark.parametrize(
+    "cpuinfo",
+    [
+        "cpu MHz\t: 1000\nflags\t\t: fpu {}\n",  # x86
+        "Features\t: fp {}\n",  # ARM
+        "vendor_id       : IBM/S390\nfeatures\t: esan3 {}\n",
+        "hart\t: 0\nisa\t: rv64imafdc{}\n",
+        "processor\t: 0\ncpu\t\t: POWER9{}, altivec supported\n",
+    ],
+)
+def test_libraries_are_kept_by_what_the_processor_can_do(
+    cpuinfo: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = []
+    for text in (cpuinfo.format("a"), 2 * cpuinfo.format("a"), cpuinfo.format("b")):
+        monkeypatch.setattr(Path, "read_text", lambda path, encoding, text=text: text)
+        found.append(_machine())
+    assert found[0] == found[1] != found[2]
+    assert "MHz" not in found[0]
+
+
+def test_a_machine_that_says_nothing_goes_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "read_text", lambda path, encoding: "processor\t: 0\n")
+    assert os.uname().nodename in _machine()
 
 
 @pytest.mark.parametrize("damage", ["truncated", "empty checksum", "no checksum"])
