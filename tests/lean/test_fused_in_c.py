@@ -143,6 +143,8 @@ def test_what_it_takes() -> None:
         nn.MaxPool2d(2, dilation=2),
         nn.MaxPool2d(2, ceil_mode=True),
         nn.MaxPool2d(17),
+        nn.MaxPool2d((1, 5)),
+        nn.MaxPool2d((5, 1)),
     ):
         assert not can_compute(x, pool)
     assert not can_compute(x.double(), None)
@@ -152,6 +154,13 @@ def test_what_it_takes() -> None:
     assert not can_compute(x.half(), None)
     assert not can_compute(torch.zeros(2, 3), None)
     assert not can_compute(torch.zeros(1, 3, 1, 1), None)
+
+
+@pytest.mark.parametrize("size", [(1, 6), (6, 1)])
+def test_an_image_smaller_than_the_window_is_torchs_error(size: tuple[int, int]) -> None:
+    network = modules(64, (2, 2), S3(), per_channel=False)
+    with lean(network, events=True), pytest.raises(RuntimeError, match="Output size is too small"):
+        network(torch.randn(8, 64, *size))
 
 
 def test_a_network_trained_with_events_uses_it(monkeypatch: pytest.MonkeyPatch) -> None:

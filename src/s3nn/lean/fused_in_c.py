@@ -202,7 +202,12 @@ def can_compute(x: Tensor, pool: nn.MaxPool2d | None) -> bool:
         "cpu"
     )  # whose parameters are not
     plain = x.device.type == "cpu" and x.ndim == 4 and (half or x.dtype == torch.float32)
-    return plain and x.numel() > x.shape[1] and (pool is None or _window(pool) is not None)
+    return plain and x.numel() > x.shape[1] and (pool is None or _fits(_window(pool), x))
+
+
+def _fits(window: tuple[int, int] | None, x: Tensor) -> bool:
+    """Whether there is one, in an image as large; torch has the error of a smaller image."""
+    return window is not None and window[0] <= x.shape[2] and window[1] <= x.shape[3]
 
 
 def _window(pool: nn.MaxPool2d) -> tuple[int, int] | None:
