@@ -148,6 +148,20 @@ def test_a_network_of_ones_own_compiles() -> None:
     assert np.abs(program(pixels.numpy()) * program.step - expected).mean() < 0.05
 
 
+def test_one_mean_and_std_for_all_channels() -> None:
+    net = nn.Sequential(nn.Flatten(), nn.Linear(2 * 16, 9), nn.ReLU(), nn.Linear(9, 3))
+    pixels = torch.randint(0, 256, (9, 2, 4, 4), dtype=torch.uint8)
+    spiking = s3nn.spikify(net, calibrate=pixels / 127.5 - 1).eval()
+    logits = [
+        s3nn.compile(spiking, pixels, mean=mean, std=std)(pixels.numpy())
+        for mean, std in ((0.5, 0.5), ([0.5], np.array(0.5)), ([0.5, 0.5], torch.full((2,), 0.5)))
+    ]
+    np.testing.assert_array_equal(logits[0], logits[1])
+    np.testing.assert_array_equal(logits[0], logits[2])
+    with pytest.raises(s3nn.UsageError, match="have 1 and 3 numbers for 2 channels"):
+        s3nn.compile(spiking, pixels, mean=0.5, std=[0.5, 0.5, 0.5])
+
+
 def test_a_network_whose_output_is_an_image_is_refused() -> None:
     pixels = torch.randint(0, 256, (9, 1, 6, 6), dtype=torch.uint8)
     net = s3nn.spikify(nn.Sequential(nn.Conv2d(1, 3, 3), nn.ReLU(), nn.Conv2d(3, 2, 1))).eval()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,7 +13,7 @@ from s3nn.experiment.trained import Trained
 from s3nn.graph.ir import Array, Graph, Vertex
 from s3nn.graph.lower import lower
 from s3nn.graph.margins import Margin, margins
-from s3nn.graph.nodes import Fire, MaxPool
+from s3nn.graph.nodes import Fire, MaxPool, PerChannel
 from s3nn.graph.quantise import Quantised, quantised
 from s3nn.runtime.emit import Source, emit
 from s3nn.runtime.engine import Program
@@ -67,8 +66,8 @@ def prepare(
     network: nn.Module,
     images: Array,
     *,
-    mean: Sequence[float] = (0.0,),
-    std: Sequence[float] = (1.0,),
+    mean: PerChannel = (0.0,),
+    std: PerChannel = (1.0,),
     bits: int = BITS,
     name: str = "network",
     vectors: bool = True,
@@ -125,8 +124,8 @@ def compile(
     network: Trained | nn.Module,
     images: Array | Tensor | None = None,
     *,
-    mean: Sequence[float] = (0.0,),
-    std: Sequence[float] = (1.0,),
+    mean: PerChannel = (0.0,),
+    std: PerChannel = (1.0,),
     bits: int = BITS,
     threads: int = 1,
 ) -> Program:
@@ -140,8 +139,8 @@ def compile(
     network: an opened run (``s3nn.open_run``), or any single-step torch network that can be
         lowered: convolutions, linear layers, batch-norms, ``fire`` neurons, pools, sums of two.
     images: uint8 (N, C, H, W), raw pixels to calibrate with; a run brings its own.
-    mean, std: of the normalisation ``(x / 255 - mean) / std``, a number a channel; a run brings
-        its own.
+    mean, std: of the normalisation ``(x / 255 - mean) / std``, a number a channel or one for
+        all; a run brings its own.
     bits: of a hidden layer's weights, 8, 6, 4 or 2; weights trained as integers keep their levels.
     threads: among which a batch is shared.
 

@@ -26,6 +26,7 @@ from s3nn.graph.nodes import (
     Image,
     Linear,
     MaxPool,
+    PerChannel,
 )
 from s3nn.graph.trace import Site, Traced, called, evaluating, traced
 from s3nn.neurons.fire import Fire as FireNeuron
@@ -41,8 +42,8 @@ IMAGE, NORMALISED = "image", "normalised"
 def lower(
     model: nn.Module,
     input_shape: Sequence[int],
-    mean: Sequence[float] = (0.0,),
-    std: Sequence[float] = (1.0,),
+    mean: PerChannel = (0.0,),
+    std: PerChannel = (1.0,),
 ) -> Graph:
     """The graph of real numbers (float64) of a single-step network, in eval mode.
 
@@ -111,8 +112,8 @@ def _lowered(
     found: Traced,
     model: nn.Module,
     shape: tuple[int, ...],
-    mean: Sequence[float],
-    std: Sequence[float],
+    mean: PerChannel,
+    std: PerChannel,
 ) -> Graph:
     vertices = [
         Vertex(IMAGE, Image(shape)),

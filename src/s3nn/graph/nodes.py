@@ -12,6 +12,8 @@ from s3nn.errors import UsageError
 from s3nn.graph.ir import Array, Edge, Node, Spec
 from s3nn.graph.windows import Pair, convolve, matmul, pool_windows, pooled_side
 
+PerChannel = Sequence[float] | float  # a number a channel, or one for all
+
 
 def _per_channel(values: Array, like: Array) -> Array:
     return values.reshape(1, -1, *[1] * (like.ndim - 2))
@@ -64,14 +66,15 @@ class Affine(Node):
     offset: Array
 
     @classmethod
-    def of_pixels(cls, channels: int, mean: Sequence[float], std: Sequence[float]) -> Affine:
+    def of_pixels(cls, channels: int, mean: PerChannel, std: PerChannel) -> Affine:
         """(x / 255 - mean) / std; ``mean`` and ``std`` are a number a channel, or one for all."""
-        if not {len(mean), len(std)} <= {1, channels}:
+        given = [np.asarray(v, float).reshape(-1) for v in (mean, std)]
+        if not {len(v) for v in given} <= {1, channels}:
             raise UsageError(
-                f"mean and std have {len(mean)} and {len(std)} numbers for {channels} channels: "
-                "give one, or one a channel"
+                f"mean and std have {len(given[0])} and {len(given[1])} numbers for {channels} "
+                "channels: give one, or one a channel"
             )
-        middle, spread = (np.broadcast_to(np.asarray(v, float), channels) for v in (mean, std))
+        middle, spread = (np.broadcast_to(v, channels) for v in given)
         if not (np.isfinite(middle).all() and np.isfinite(spread).all() and (spread > 0).all()):
             raise UsageError("mean and std are finite numbers, and std is above 0")
         return cls(1 / (255 * spread), -middle / spread)
