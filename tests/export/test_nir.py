@@ -179,6 +179,26 @@ def test_a_mean_at_the_end_is_a_mean(tmp_path: Path) -> None:
     np.testing.assert_allclose(Nir.read(tmp_path / "net.nir").run(images), expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("pool", [nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d])
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_pool_of_single_pixels_is_no_node(
+    dialect: str, pool: type[nn.Module], tmp_path: Path
+) -> None:
+    def behind(kernel: int) -> Graph:
+        inner = [nn.Conv2d(1, 4, kernel), make_neuron("fire", 4), pool(9 - kernel), nn.Flatten()]
+        inner[1].threshold.value().fill_(0.1)
+        network = nn.Sequential(*inner, nn.Linear(4 * (9 - kernel) ** 2, 3))
+        return lower(network.eval(), (1, 8, 8))
+
+    images = np.random.default_rng(0).integers(0, 256, (9, 1, 8, 8), dtype=np.uint8)
+    for graph in map(behind, (8, 6)):
+        written = Nir(dialect).write(graph, tmp_path / "net.nir")
+        kinds = {type(node).__name__ for node in nir.read(written.path).nodes.values()}
+        assert "SumPool2d" not in kinds
+        back = Nir.read(written.path).run(images)
+        np.testing.assert_allclose(back, graph.run(images), atol=1e-5)
+
+
 def test_integer_sums_beyond_a_float_are_refused(tmp_path: Path) -> None:
     weight = np.full((1, 64), 2000, np.int16)
     graph = Graph(

@@ -443,3 +443,17 @@ def test_refusals_are_of_two_kinds(good: tuple[Path, dict[str, Any]]) -> None:
     FAULTS["dilated"][0](tree)
     with pytest.raises(UnsupportedError):
         parse(tree)
+
+
+@pytest.mark.parametrize("pool", ["SumPool2d", "AvgPool2d"])
+def test_a_pool_of_one_pixel_behind_a_layer_of_one(pool: str) -> None:
+    weight = np.random.default_rng(0).normal(size=(2, 1, 6, 6)).astype(np.float32)
+    layer = nir.Conv2d((6, 6), weight, 1, 0, 1, 1, np.ones(2, np.float32))
+    one = getattr(nir, pool)(np.array((1, 1)), np.array((1, 1)), np.array((0, 0)))
+    fires = neuron("Threshold", (2, 1, 1), 1.0)
+    with_pool, without = (
+        read(chain(layer, fires, *pools, outputs=(2, 1, 1))) for pools in ([one], [])
+    )
+    expected = without.run(IMAGES)
+    assert 0 < expected.mean() < 1
+    np.testing.assert_array_equal(with_pool.run(IMAGES), expected)

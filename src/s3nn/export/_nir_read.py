@@ -202,6 +202,9 @@ class _Walk:
         if self.file.pair(name, "padding") != (0, 0):
             raise self.file.cannot("a pool with padding", name, "take one without")
         shape = self.specs[source].shape
+        if len(shape) == 1 and kernel == (1, 1):  # of an image of one pixel
+            self.vertex_of[name] = source
+            return
         if len(shape) != 3 or kernel[0] > shape[1] or kernel[1] > shape[2]:
             raise self.file.at(name, f"pools windows {kernel} of {shape}")
         kind = SumPool if self.file.nodes[name]["type"] == "SumPool2d" else MeanPool

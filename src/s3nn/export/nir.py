@@ -190,13 +190,14 @@ class _Writer:
                 self._pixelwise(name, vertex.inputs[0], node.scale, node.offset)
             case Conv() | Linear():
                 return self._synapse(vertex, node)
+            case Pool() if _of_pixels(node, self.shape[vertex.inputs[0]]):
+                self._pass_on(vertex)
             case MaxPool():
                 self._max_pool(vertex, node)
             case SumPool():
                 self._sum_pool(vertex, node)
             case Flatten():
-                before = vertex.inputs[0]
-                self._note(name, self.node_of[before], self.shape[before], self.share[before])
+                self._pass_on(vertex)
             case _:
                 raise UnsupportedError(
                     f"{_NAMES.get(type(node).__name__, name_of(node))} in NIR",
@@ -204,6 +205,11 @@ class _Writer:
                     _ELSE,
                 )
         return {name}
+
+    def _pass_on(self, vertex: Vertex) -> None:
+        """A vertex whose values are those it reads has no node of its own."""
+        before = vertex.inputs[0]
+        self._note(vertex.name, self.node_of[before], self.shape[before], self.share[before])
 
     def _pixelwise(self, vertex: str, before: str, scale: Array, offset: Array) -> None:
         """y_c = scale_c x_c + offset_c, as a convolution of one pixel."""
@@ -374,6 +380,11 @@ _NAMES = {
     "Channels": "channels that are picked or repeated",
     "Fire": "neurons that are not behind a layer's weights",
 }
+
+
+def _of_pixels(pool: Pool, shape: tuple[int, ...]) -> bool:
+    """Whether a pool's windows are the image's pixels."""
+    return pool.kernel == (1, 1) and pool.padding == (0, 0) and pool.sides(shape) == shape[1:]
 
 
 def _of(vertex: Vertex) -> str:
