@@ -457,3 +457,29 @@ def test_a_pool_of_one_pixel_behind_a_layer_of_one(pool: str) -> None:
     expected = without.run(IMAGES)
     assert 0 < expected.mean() < 1
     np.testing.assert_array_equal(with_pool.run(IMAGES), expected)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "stride", "pad"), [(3, 1, 1), (5, 2, 2), (2, 2, 1), (3, 4, 2), (3, 1, 2), (1, 1, 1)]
+)
+def test_a_convolution_that_pads_behind_a_layer_of_one_pixel(
+    kernel: int, stride: int, pad: int
+) -> None:
+    rng = np.random.default_rng(0)
+    weights = [rng.normal(size=(2, i, k, k)).astype(np.float32) for i, k in ((1, 6), (2, kernel))]
+    biases = np.zeros(2, np.float32)
+    layer = nir.Conv2d((6, 6), weights[0], 1, 0, 1, 1, biases)
+    padded = nir.Conv2d((1, 1), weights[1], stride, pad, 1, 1, biases)
+    whole = chain(layer, neuron("Threshold", (2, 1, 1), 1.0), padded, outputs=(2, 1, 1))
+    spikes = read(chain(layer, neuron("Threshold", (2, 1, 1), 1.0), outputs=(2, 1, 1))).run(IMAGES)
+    expected = nn.functional.conv2d(
+        torch.from_numpy(spikes).double()[:, :, None, None],
+        torch.from_numpy(weights[1]).double(),
+        stride=stride,
+        padding=pad,
+    )
+    if expected.shape[2:] == (1, 1):
+        np.testing.assert_allclose(read(whole).run(IMAGES), expected[:, :, 0, 0], rtol=1e-6)
+    else:
+        with pytest.raises(UsageError, match="does not fit what it reads"):
+            read(whole)

@@ -140,6 +140,8 @@ class _Walk:
                 name, f"has a weight {weight.shape} in {groups} groups for {shape[0]} channels"
             )
         stride, padding = self.file.pair(name, "stride", 1), self._padding(name, weight, shape)
+        if shape[1:] == (1, 1) and (seen := _seen(weight, stride, padding)) is not None:
+            weight, stride, padding = seen, (1, 1), (0, 0)
         kernel = weight.shape[2:]
         alone = groups == 1 and padding == (0, 0)
         whole = alone and kernel == shape[1:]
@@ -244,6 +246,15 @@ class _Walk:
     def _read_once(self, vertex: str) -> bool:
         nodes = [node for node, made in self.vertex_of.items() if made == vertex]
         return sum(a in nodes for a, b in self.file.edges if b in self.before) == 1
+
+
+def _seen(weight: Array, stride: tuple[int, int], padding: tuple[int, int]) -> Array | None:
+    """Of a convolution of one pixel that has one place, the weights that meet the pixel."""
+    for kernel, step, pad in zip(weight.shape[2:], stride, padding, strict=True):
+        if not (pad < kernel <= 2 * pad + 1 < kernel + step):
+            return None
+    down, right = padding
+    return weight[:, :, down : down + 1, right : right + 1]
 
 
 def _with_means(graph: Graph) -> Graph:
