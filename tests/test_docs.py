@@ -7,6 +7,9 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -41,6 +44,15 @@ def test_the_python_of_the_readme_runs() -> None:
     block = re.search(r"```python\n(.*?)```", text, re.DOTALL)
     assert block is not None
     exec(block[1], {})
+
+
+def test_the_page_on_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
+    names: dict[str, Any] = {}
+    for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
+        exec(block, names)
+    assert names["trained"].accuracy(names["test"]) == names["row"].accuracy.mean > 0.8
 
 
 def test_the_commands_of_the_readme_exist() -> None:
