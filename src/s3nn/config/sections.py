@@ -120,7 +120,7 @@ class Fit:
     window: int | None = None
     """Time steps that go through a network in time together in training; none: all of them."""
     recompute: bool = False
-    """Run windows again for their backward pass, so that memory need not grow with the steps."""
+    """Run windows again for their backward pass, so that memory hardly grows with the steps."""
     truncate: bool = False
     """Pass no gradient from one window to the one before it."""
     accumulate: int = 1
@@ -229,7 +229,7 @@ class Chip:
     jitter: float = 0.05
     """Standard deviation of the times of incoming spikes, in steps."""
     dead: float = 0.0
-    """The share of neurons that never fire."""
+    """The share of neurons whose spikes never come; they still integrate."""
     bits: int = 6
     """Of the magnitude of a weight."""
     sample_bits: int = 8
