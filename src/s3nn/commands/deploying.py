@@ -29,7 +29,7 @@ class DeployFlags:
     out: Path | None = None
     """Trainings in the loop go to OUT-chipSEED (default: RUN-chipSEED)."""
     chip: Chip = field(default_factory=Chip)
-    """What all of the chips have in common."""
+    """What all of the chips have in common, all but --chip.seed: the seeds are --chips."""
 
 
 def deploy(words: list[str]) -> None:

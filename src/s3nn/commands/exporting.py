@@ -130,7 +130,7 @@ def import_file(words: list[str]) -> None:
     fires = "" if counts.firing_rate is None else f", {percent_text(counts.firing_rate)} fire"
     print(f"{100 * found.accuracy:.2f} % of {found.images} test images of {flags.data.name}")
     print(f"{each[0]} multiplications and {each[1]} additions of weights an inference{fires}")
-    print(f"{out}: a run folder for eval, predict, compile, energy, export and conformance")
+    print(f"{out}: a run folder for eval, predict, compile, energy, bench, export, conformance")
 
 
 def conformance(words: list[str]) -> None:

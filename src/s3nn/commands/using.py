@@ -88,6 +88,7 @@ def predict(words: list[str]) -> None:
     from s3nn.experiment.trained import open_run
 
     trained = open_run(flags.run)
+    trained.classifies("prediction")
     images = torch.stack(
         [read_image(path, trained.shape, resize=flags.resize) for path in flags.images]
     )

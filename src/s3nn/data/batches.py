@@ -171,7 +171,7 @@ class Batches:
         if len(split) < (batch_size * parts if drop_last else 1):
             raise UsageError(
                 f"{len(split)} images make no batch of {batch_size * parts} "
-                f"(drop_last={drop_last}): use a smaller batch"
+                f"(drop_last={drop_last}): use a smaller batch (--data.batch)"
             )
         # Pixels with their channels last: then a gather yields channels_last batches for nothing.
         self.pixels = split.images.to(device).permute(0, 2, 3, 1).contiguous()

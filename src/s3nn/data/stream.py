@@ -89,7 +89,7 @@ class StreamedBatches:
         if len(self) == 0:
             raise UsageError(
                 f"{len(stream)} images in {len(stream.shards)} shards make no batch of "
-                f"{batch_size * parts} for {world} process(es): use a smaller batch"
+                f"{batch_size * parts} for {world} process(es): use a smaller batch (--data.batch)"
             )
 
     def set_epoch(self, epoch: int) -> None:

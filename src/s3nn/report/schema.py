@@ -285,7 +285,8 @@ def read_result(folder: Path) -> Result:
         value = parse_json(path.read_bytes(), str(path))
     except FileNotFoundError:
         raise RunFolderError(
-            f"{folder} holds no result.json: name a folder that s3nn train or s3nn compare wrote"
+            f"{folder} holds no result.json: name a folder that s3nn train, compare or convert "
+            "wrote (s3nn import writes none: s3nn energy has what such a run costs)"
         ) from None
     except OSError as error:
         raise RunFolderError(f"{path} cannot be read ({error}): run it again") from None

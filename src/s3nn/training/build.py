@@ -83,8 +83,9 @@ def start_at(network: nn.Module, teacher: nn.Module) -> list[str]:
     }
     if not any(name.endswith("weight") for name in shared):
         raise UsageError(
-            f"nothing of the teacher ({type(teacher).__name__}) fits the network "
-            f"({type(network).__name__}): start=True needs the same architecture and width"
+            f"nothing of the network that training is to start at ({type(teacher).__name__}) fits "
+            f"this one ({type(network).__name__}): --teacher.start and --fit.start need one of the "
+            "same architecture and width"
         )
     network.load_state_dict(shared, strict=False)
     as_trained = {ungated_name(name): module for name, module in teacher.named_modules()}
