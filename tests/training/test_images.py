@@ -136,7 +136,7 @@ def test_what_is_about_classes_says_so(
         from PIL import Image
 
         rest = [str(denoiser.with_name("x.png"))]
-        Image.new("L", (8, 8)).save(rest[0])
+        Image.new("L", (9, 9)).save(rest[0])  # of another size: that is not what is wrong
     assert main([name, str(denoiser), *rest]) == 2
     assert "of a network that answers with images is not supported" in capsys.readouterr().err
 
