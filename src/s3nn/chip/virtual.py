@@ -43,7 +43,7 @@ class VirtualChip(Chip):
     mismatch: the scale of the pattern; 0: every neuron is as it should be.
     noise: standard deviation of a membrane's noise, in thresholds; it is fresh in every trial.
     jitter: standard deviation of the times of incoming spikes, in sampling intervals; fresh too.
-    dead: the share of neurons that never fire.
+    dead: the share of neurons whose spikes never come; they still integrate.
     bits, sample_bits: of weights (and a sign) and of samples.
     refractory: the time a neuron is held after a spike, in sampling intervals.
     substeps: finer steps in a sampling interval.
