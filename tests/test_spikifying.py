@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,7 +13,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.testing import assert_close
 
+from s3nn.data import load
 from s3nn.errors import UnsupportedError, UsageError
+from s3nn.graph.lower import lower
 from s3nn.neurons import Fire, Neuron
 from s3nn.spikifying import Spikified, spikify
 from s3nn.synapses import Binary, Integer, Real, SynapticConv2d, SynapticLinear
@@ -433,3 +436,87 @@ def test_thresholds_that_no_batch_sets_are_found() -> None:
     found = [f for f in report.findings if "sets no threshold of antlr" in f.what]
     assert [f.where for f in found] == list(report.neurons)
     assert "sets no threshold" not in str(spikify(cnn(), neuron="antlr").report)
+
+
+@pytest.mark.parametrize("synapse", ["real", "integer(bits=2)"])
+@pytest.mark.parametrize("seed", range(3))
+def test_no_potential_of_the_batch_is_at_its_threshold(seed: int, synapse: str) -> None:
+    """Backgrounds and sums of few spikes make thousands of equal potentials: none may be it.
+
+    Whoever adds up in another order or precision would flip all of them.
+    """
+    torch.manual_seed(seed)
+    norms = (nn.BatchNorm2d(8), nn.BatchNorm2d(16)) if seed else (nn.Identity(), nn.Identity())
+    network = nn.Sequential(
+        *(nn.Conv2d(1, 8, 3, padding=1), norms[0], nn.ReLU()),
+        *(nn.Conv2d(8, 16, 3, padding=1), norms[1], nn.ReLU()),
+        *(nn.Flatten(), nn.Linear(1024, 10)),
+    )
+    pixels = load("digits").train.images[:200]
+    spiking = spikify(network, synapse=synapse, calibrate=pixels / 255, firing_rate=0.2).eval()
+    graph = lower(spiking, (1, 8, 8))
+    with torch.no_grad():
+        spikes = spiking.network(pixels / 255).argmax(1)
+        exact = copy.deepcopy(spiking).double()(pixels.double() / 255).argmax(1)
+    assert (spikes == exact).all()
+    assert (torch.from_numpy(graph.run(pixels.numpy())).argmax(1) == spikes).all()
+
+
+def test_rounding_is_no_potential() -> None:
+    """Edges of flat images are zero but for the last bits; they set no threshold."""
+    sobel = nn.Conv2d(1, 1, 3, bias=False)
+    sobel.weight.data[:] = 0.3 * torch.tensor([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]])
+    images = torch.full((4, 1, 6, 8), 0.1)
+    images[..., 4:] = 0.7
+    spiking = spikify(
+        nn.Sequential(sobel, nn.ReLU(), nn.Flatten(), nn.Linear(24, 2)), calibrate=images
+    )
+    theta = float(spiking.network.get_submodule(spiking.report.neurons[0]).threshold.value())
+    assert theta == pytest.approx(0.5 * 4 * 0.3 * 0.6, rel=1e-4)
+
+
+class WrittenOver(nn.Module):
+    """An in-place ReLU, and what it rectified read by another name."""
+
+    def __init__(self, rectify: Callable[..., Any]) -> None:
+        super().__init__()
+        self.conv, self.linear, self.rectify = nn.Conv2d(1, 4, 3), nn.Linear(144, 3), rectify
+        self.same = nn.Sequential(nn.Identity(), nn.ReLU(inplace=True))
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.conv(x)
+        self.rectify(self, h)
+        found: Tensor = self.linear(h.flatten(1))
+        return found
+
+
+def test_a_relu_that_writes_over_another_name_is_refused() -> None:
+    x = torch.randn(6, 1, 8, 8)
+    for rectify in (
+        lambda net, h: functional.relu_(h.flatten(1)),
+        lambda net, h: net.same(h),
+        lambda net, h: h[:, :2].relu_(),
+    ):
+        with pytest.raises(UnsupportedError, match="reads conv after a ReLU wrote over it"):
+            spikify(WrittenOver(rectify), calibrate=x)
+    spiking = spikify(WrittenOver(lambda net, h: h.relu_()), calibrate=x)
+    (name,) = spiking.report.neurons
+    read: list[Tensor] = []
+    spiking.network.linear.register_forward_pre_hook(lambda m, args: read.append(args[0]))
+    spiking(x)
+    assert name
+    assert set(read[0].unique().tolist()) == {0.0, 1.0}
+
+
+def test_a_batch_norm_in_two_places_is_not_calibrated() -> None:
+    class Twice(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b, self.norm = nn.Conv2d(1, 4, 3), nn.Conv2d(4, 4, 3), nn.BatchNorm2d(4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.norm(self.b(self.norm(self.a(x)).relu())).relu().flatten(1)
+
+    assert len(spikify(Twice()).report.neurons) == 2
+    with pytest.raises(UnsupportedError, match=r"norm, which is called in 2 places"):
+        spikify(Twice(), calibrate=torch.randn(6, 1, 8, 8))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import inspect
+import io
 import re
+from contextlib import redirect_stderr
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from torch import Tensor, fx, nn
 from torch.fx.passes.shape_prop import ShapeProp
 
 from s3nn.errors import UnsupportedError, UsageError
-from s3nn.graph.trace import evaluating
+from s3nn.graph.trace import evaluating, in_place
 
 
 def _sizes(*kinds: str) -> set[str]:
@@ -183,9 +185,44 @@ def note_shapes(network: fx.GraphModule, x: Tensor) -> None:
                 f"{' '.join(str(error).split())[:300]}"
             ) from error
         probe = copy.deepcopy(network)
-        ShapeProp(probe).propagate(x)
+        shapes = _Shapes(probe)
+        shapes.extra_traceback = False  # it would be part of our own sentences
+        with redirect_stderr(io.StringIO()):  # torch.fx prints a traceback of what it raises
+            shapes.propagate(x)
     for node, seen in zip(network.graph.nodes, probe.graph.nodes, strict=True):
         node.meta["shape"] = getattr(seen.meta.get("tensor_meta"), "shape", None)
+
+
+class _Shapes(ShapeProp):
+    """Notes tensors' shapes, and refuses what reads a tensor that a ReLU wrote over.
+
+    Neurons write nothing over: whoever reads what the ReLU was given reads their spikes instead,
+    but under another name, or through a view, it would read the potentials.
+    """
+
+    def __init__(self, network: fx.GraphModule) -> None:
+        super().__init__(network)
+        self.network = network
+        self.written: dict[int, fx.Node] = {}  # memory, and the last ReLU that wrote over it
+
+    def run_node(self, n: fx.Node) -> Any:
+        for source in n.all_input_nodes:
+            relu = self.written.get(_memory(self.env[source]))
+            if relu is not None and source < relu and source not in relu.all_input_nodes:
+                raise UnsupportedError(
+                    f"what reads {source.name} after a ReLU wrote over it by another name",
+                    where(n),
+                    "write y = y.relu() in place of y.flatten(1).relu_()",
+                )
+        found = super().run_node(n)
+        if operation(self.network, n) in RELUS and in_place(n, self.network):
+            self.written[_memory(found)] = n
+        return found
+
+
+def _memory(value: Any) -> int:
+    """Where a tensor's numbers lie, which views share."""
+    return value.untyped_storage().data_ptr() if isinstance(value, Tensor) else 0
 
 
 def channels(network: fx.GraphModule, node: fx.Node) -> int:

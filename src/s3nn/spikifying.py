@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ from s3nn._tracing import (
     trace,
     where,
 )
-from s3nn.errors import UsageError
+from s3nn.errors import UnsupportedError, UsageError
 from s3nn.graph.ir import Edge
 from s3nn.graph.trace import in_place, is_size, operation_of, output_edge
 from s3nn.neurons import Neuron, Threshold, make_neuron
@@ -55,6 +56,9 @@ class SpikifyReport:
     def __str__(self) -> str:
         found = [f"{f.where}: {f.what}; {f.instead}" for f in self.findings]
         return "\n".join([f"{len(self.neurons)} ReLUs are neurons now", *found])
+
+
+ROUNDING = 1e-5  # of the largest potential: what 32 bits may make of one
 
 
 class Spikified(nn.Module):
@@ -114,6 +118,7 @@ def spikify(
     network = trace(copy.deepcopy(model))
     if calibrate is not None:
         note_shapes(network, calibrate)
+        _check_norms(network)
     if any(is_lazy(parameter) for parameter in network.parameters()):
         raise UsageError(
             f"{type(model).__name__} has layers that learn their sizes from the first batch: run "
@@ -133,6 +138,18 @@ def spikify(
         with torch.no_grad(), _batch_statistics(network):
             _Calibration(network, firing_rate).run(calibrate)
     return Spikified(network, SpikifyReport(tuple(conversion.neurons), tuple(findings)))
+
+
+def _check_norms(network: fx.GraphModule) -> None:
+    """A batch-norm can take over the statistics of one place only."""
+    calls = Counter(n.target for n in network.graph.nodes if n.op == "call_module")
+    for name, times in calls.items():
+        if times > 1 and isinstance(network.get_submodule(str(name)), _BatchNorm):
+            raise UnsupportedError(
+                f"calibrating the batch-norm {name}, which is called in {times} places",
+                "spikify",
+                "give each place one of its own, or leave calibrate out",
+            )
 
 
 def _check_batch(x: Tensor, model: nn.Module) -> None:
@@ -347,14 +364,16 @@ class _Calibration(fx.Interpreter):
     def _theta(self, u: Tensor, before: Tensor) -> Tensor:
         """What ``firing_rate`` of the potentials exceed, and the largest in any case.
 
-        Without a positive potential there is no such threshold: it stays what it was ``before``.
+        It lies in the middle between two potentials, since many may be equal (of the background, of
+        sums of few spikes) and one that equals its threshold fires by the rounding of whoever adds
+        it up.  Without a positive potential there is no such threshold: it stays what it was
+        ``before``.
         """
         rows = u.transpose(0, 1).flatten(1) if before.ndim else u.flatten()[None]
         allowed = rows.shape[1] - int(self.firing_rate * rows.shape[1])
-        theta = rows.kthvalue(max(1, allowed), dim=1).values
-        least, most = rows.where(rows > 0, torch.inf).amin(1), rows.amax(1)
-        theta = theta.where(theta > 0, least / 2)
-        # Many equal potentials, as sums of spikes are, may leave nothing above the quantile.
-        second = rows.where(rows < most[:, None], 0).amax(1).clamp(min=0)
-        theta = theta.where(theta < most, (second + most) / 2)
-        return theta.where(most > 0, before).view(before.shape)
+        below = rows.kthvalue(max(1, allowed), dim=1).values.clamp(min=0)
+        most, noise = rows.amax(1), ROUNDING * rows.abs().amax(1)
+        above = rows.where(rows > (below + noise)[:, None], torch.inf).amin(1)
+        second = rows.where(rows < (most - noise)[:, None], 0).amax(1).clamp(min=0)
+        theta = torch.where(above < torch.inf, (below + above) / 2, (second + most) / 2)
+        return theta.where(most > noise, before).view(before.shape)
