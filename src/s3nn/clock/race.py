@@ -12,6 +12,7 @@ from s3nn.clock.encoders import Encoder
 from s3nn.clock.encoders.latency import Latency
 from s3nn.clock.readouts import Readout
 from s3nn.clock.readouts.first_spike import FirstSpike
+from s3nn.clock.stages import STAGES, check_stages
 from s3nn.clock.timed import EarliestPool2d, TimedLayer
 from s3nn.errors import UnsupportedError, UsageError
 from s3nn.graph.ir import Edge
@@ -70,9 +71,7 @@ class Race(nn.Module):
 
     def __init__(self, model: nn.Module, encoder: Latency, over_time: FirstSpike) -> None:
         super().__init__()
-        self.encode, self.features, self.readout = (
-            model.get_submodule(name) for name in ("encode", "features", "readout")
-        )
+        self.encode, self.features, self.readout = (model.get_submodule(name) for name in STAGES)
         self.encoder, self.over_time = Arrivals(encoder), Lead(over_time)
         self.input_shape = getattr(model, "input_shape", None)
         self.steps = encoder.steps
@@ -121,6 +120,7 @@ def race(
             f"{name_of(over_time)}: write --model.encoder latency "
             "--model.readout first_spike"
         )
+    check_stages(model, "passing on spike times in")
     model = copy.deepcopy(model)
     _in_layers(model, output, encoder.steps)
     return Race(model, encoder, over_time)
@@ -162,8 +162,7 @@ def _chain(model: nn.Module) -> list[tuple[str, nn.Module]]:
         if (name in whole or not list(module.children()))
         and not any(name.startswith(f"{outer}.") for outer in whole)
     ]
-    order = ("encode", "features", "readout")
-    return sorted(parts, key=lambda part: order.index(part[0].partition(".")[0]))
+    return sorted(parts, key=lambda part: STAGES.index(part[0].partition(".")[0]))
 
 
 def _put(model: nn.Module, name: str, module: nn.Module) -> None:

@@ -13,8 +13,9 @@ from s3nn.clock.pools import ChargePool
 from s3nn.clock.readouts import Readout
 from s3nn.clock.readouts.mean import Mean
 from s3nn.clock.scan import Scan
+from s3nn.clock.stages import STAGES, check_stages
 from s3nn.clock.windows import Windows
-from s3nn.errors import UnsupportedError, UsageError
+from s3nn.errors import UsageError
 from s3nn.neurons.base import Neuron, PairedNeuron, TemporalNeuron
 
 
@@ -39,9 +40,7 @@ class Unroll(nn.Module):
         output: nn.Module | None = None,
     ) -> None:
         super().__init__()
-        self.encode, self.features, self.readout = (
-            model.get_submodule(name) for name in ("encode", "features", "readout")
-        )
+        self.encode, self.features, self.readout = (model.get_submodule(name) for name in STAGES)
         self.encoder, self.over_time = encoder, over_time
         self.output = output
         self.input_shape = getattr(model, "input_shape", None)
@@ -102,13 +101,7 @@ def unroll(
             f"an encoder of {encoder.steps} steps and a read-out of {over_time.steps} were given "
             f"for a network of {steps}: make them agree"
         )
-    missing = {"encode", "features", "readout"} - {name for name, _ in model.named_children()}
-    if missing:
-        raise UnsupportedError(
-            f"unrolling a model without {', '.join(sorted(missing))}",
-            type(model).__name__,
-            "derive it from s3nn.models.SpikingModel",
-        )
+    check_stages(model, "unrolling")
     # A neuron in two places keeps the state of each: it is taken through time in both.
     places = [*model.named_modules(remove_duplicate=False)]
     temporal = [name for name, module in places if isinstance(module, TemporalNeuron)]
