@@ -42,7 +42,9 @@ STAYS = "it goes on computing with real numbers: leave it out of a network that 
 NOT_CONVERTED = {
     **dict.fromkeys(("leakyrelu", "prelu", "rrelu", "elu", "celu", "selu", "gelu"), USE_RELU),
     **dict.fromkeys(("silu", "mish", "tanh", "sigmoid", "softplus", "softsign"), USE_RELU),
-    **dict.fromkeys(("hardswish", "hardsigmoid", "hardtanh", "clamp"), USE_RELU),
+    **dict.fromkeys(
+        ("hardswish", "hardsigmoid", "hardtanh", "clamp", "clampmin", "clip"), USE_RELU
+    ),
     **dict.fromkeys(("glu", "logsigmoid", "threshold", "softshrink", "hardshrink"), USE_RELU),
     **dict.fromkeys(("softmax", "softmin", "softmax2d", "logsoftmax", "layernorm"), STAYS),
     **dict.fromkeys(("rnn", "gru", "lstm"), STAYS),

@@ -9,7 +9,7 @@ from typing import Annotated
 import tyro
 
 from s3nn.commands.flags import parse
-from s3nn.commands.terminal import make_console
+from s3nn.commands.terminal import make_console, print_table
 from s3nn.errors import UsageError
 from s3nn.files import check_folder_place
 
@@ -86,7 +86,8 @@ def energy(words: list[str]) -> None:
         *(energy_text(e.total_pj) for e in energies.values()),
     )
     console = make_console()
-    console.print(table)
+    lists = [str(column.header) for column in table.columns[-len(energies) :]]
+    print_table(console, table, ("adds", "reads", *reversed(lists[1:])))
     if counts.uncounted:
         console.print(f"not counted, since not known: {', '.join(counts.uncounted)}")
     for key, prices in PRICE_LISTS.items():

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from s3nn.commands.flags import parse
-from s3nn.commands.terminal import make_console
+from s3nn.commands.terminal import make_console, print_table
 from s3nn.files import beside
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def convert_run(words: list[str]) -> None:
     from s3nn.experiment.convert import Settings
     from s3nn.experiment.convert import convert_run as convert
     from s3nn.experiment.trained import open_run
-    from s3nn.report import console_table
+    from s3nn.report import SPARE, console_table
 
     settings = Settings(flags.steps, flags.precharge, flags.delay, flags.percentile, flags.images)
     folder = flags.out or beside(flags.run, f"-iaf-t{flags.steps}")
@@ -52,7 +52,7 @@ def convert_run(words: list[str]) -> None:
     with console.status("converting and running"):
         found = convert(flags.run, settings, folder)
     console.print(_by_steps(found, open_run(flags.run).task))
-    console.print(console_table(found.result))
+    print_table(console, console_table(found.result), SPARE)
     print(folder / "report.html")
 
 

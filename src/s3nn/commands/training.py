@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from s3nn.commands.flags import parse
-from s3nn.commands.terminal import make_console
+from s3nn.commands.terminal import make_console, print_table
 from s3nn.config import Budget, Chip, Data, Fit, Gates, Model, Optim, Penalty, Run, Teacher
 from s3nn.errors import UsageError
 from s3nn.recipes import find_recipe
@@ -121,9 +121,9 @@ def _recipe(command: str, words: list[str]) -> tuple[Run, list[str]]:
 
 
 def _show(result: Result, folder: Path) -> None:
-    from s3nn.report import console_table
+    from s3nn.report import SPARE, console_table
 
-    make_console().print(console_table(result))
+    print_table(make_console(), console_table(result), SPARE)
     for failure in result.failures:
         print(f"failed: {failure.row}, seed {failure.seed}: {failure.error}", file=sys.stderr)
     print(f"{folder / 'report.html'}")

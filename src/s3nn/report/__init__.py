@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from s3nn.report.console import console_table
+    from s3nn.report.console import SPARE, console_table
     from s3nn.report.html import page
     from s3nn.report.interval import measure
     from s3nn.report.merging import merge
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from s3nn.report.write import complete_report, write_merged_report, write_report
 
 __all__ = [
+    "SPARE",
     "Result",
     "Row",
     "complete_report",
@@ -40,6 +41,7 @@ _HOME = {
     "Result": "schema",
     "Row": "schema",
     "complete_report": "write",
+    "SPARE": "console",
     "console_table": "console",
     "markdown": "text",
     "measure": "interval",

@@ -1,4 +1,4 @@
-"""The table of a comparison for a terminal of 100 columns."""
+"""The table of a comparison for a terminal."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from s3nn.report import units, words
 from s3nn.report.schema import Result, Row
 from s3nn.report.scores import score_of
 from s3nn.report.table import energy_share, leading_row, price_lists
+
+# Columns that a narrow terminal does without, the first one first.
+SPARE = ("s/epoch", "spikes", "weights", "MACs", "of twin", "ACs")
 
 
 def console_table(result: Result) -> Table:

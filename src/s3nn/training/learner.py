@@ -152,7 +152,7 @@ class Learner(L.LightningModule):
             self.log("validation_passed", passed.mean(), sync_dist=True)
         self.score(self.task.says(x, answer), self.task.says(x, y))
         error = self.task.error(answer, y)
-        self.log("validation_loss", error, prog_bar=True, sync_dist=True)
+        self.log("validation_loss", error, sync_dist=True)
         self.log(f"validation_{self.task.score}", self.score, prog_bar=True)
 
     def _observed(self, x: Tensor) -> Tensor:
