@@ -55,6 +55,19 @@ class Meter:
         return None
 
 
+def check_spikes(network: nn.Module) -> None:
+    """Raise what ``Watch`` would of ``network``."""
+    _check([site for site in trace(network) if site.module is not None])
+
+
+def _check(sites: list[Site]) -> None:
+    if not any(map(fires, sites)):
+        raise UsageError(
+            "a budget or penalty of spikes needs neurons that spike and this network has none: "
+            "drop --budget and --penalty, or take --model.neuron fire"
+        )
+
+
 class Watch:
     """Meters on a network: what each adds up in a forward pass.
 
@@ -80,11 +93,7 @@ class Watch:
         self._terms: dict[Meter, list[Tensor]] = {meter: [] for meter in self.meters}
         self._calls: dict[str, int] = defaultdict(int)
         self._fans: dict[tuple[str, Shape, Shape, torch.device], Tensor] = {}
-        if not any(map(fires, self.sites)):
-            raise UsageError(
-                "a budget or penalty of spikes needs neurons that spike and this network has none: "
-                "drop --budget and --penalty, or take --model.neuron fire"
-            )
+        _check(self.sites)
 
     @property
     def sites(self) -> list[Site]:

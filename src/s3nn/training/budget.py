@@ -26,11 +26,9 @@ RECENT, FOLLOW, FOLLOWS = 0.1, 2.5, (0.15, 0.8)
 DRIFTS = (0.5, 2.0)
 
 
-def spending_of(budget: Budget, network: nn.Module, shape: tuple[int, ...]) -> Spending | None:
-    """What ``budget`` limits, as a function of the spikes of ``network``; None without a budget."""
+def spending_of(budget: Budget, network: nn.Module, shape: tuple[int, ...]) -> Spending:
+    """What ``budget`` limits, as a function of the spikes of ``network``."""
     match budget.limit:
-        case None:
-            return None
         case "firing_rate", _:
             return of_firing_rate(network, shape)
         case "spikes", _:

@@ -22,7 +22,7 @@ from s3nn.rules.backprop import Backprop
 from s3nn.tasks import Task
 from s3nn.training.augment import cutout, mixup
 from s3nn.training.distillation import distillation
-from s3nn.training.restraint import Restraint
+from s3nn.training.restraint import Budgeted, Restraint
 
 # One more than any seed a user would give: epochs of different runs draw from different streams.
 EPOCH_STRIDE = 1_000_003
@@ -157,29 +157,23 @@ class Learner(L.LightningModule):
 
     def _observed(self, x: Tensor) -> Tensor:
         """The answer to ``x``; where there is a budget, what it spends is logged."""
-        if self.restraint is None or self.restraint.spending is None:
+        if not isinstance(self.restraint, Budgeted):
             return self(x)
         self.restraint.begin()
         logits = self(x)
-        spent = self.restraint.spending.fixed + self.restraint.spent(len(x))
-        self.spent(spent.float(), weight=len(x))
+        self.spent(self.restraint.spent(len(x)).float(), weight=len(x))
         self.log("validation_spent", self.spent)
         return logits
 
     def on_validation_epoch_end(self) -> None:
         # The metrics' own states, not what is logged: an average of weights is swapped out by now.
         score = self.score.compute()
-        if self.restraint is not None and self.restraint.spending is not None:
-            spent = self.spent.compute()
-            score = self._score(score, spent)
+        if isinstance(self.restraint, Budgeted):
+            spent, most = self.spent.compute(), self.restraint.most
+            # What the kept epoch is picked by: the task's score, or below 0 the excess over budget.
+            score = score if spent <= most else 1 - spent / most
             self.restraint.validated(spent, self.run.fit.epochs)
         self.log("validation_score", score, sync_dist=False)
-
-    def _score(self, score: Tensor, spent: Tensor) -> Tensor:
-        """What the kept epoch is picked by: the task's score, or below 0 the excess over budget."""
-        assert self.run.budget.limit is not None
-        _, most = self.run.budget.limit
-        return score if spent <= most else 1 - spent / most
 
     def configure_optimizers(self) -> Any:
         optim = self.run.optim

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 from s3nn.clock import Race
 from s3nn.config import Run
 from s3nn.energy.spending import Spending
-from s3nn.energy.watching import Watch
+from s3nn.energy.watching import Meter, Watch, check_spikes
 from s3nn.errors import UnsupportedError
 from s3nn.penalties import Penalty
 from s3nn.registry import PENALTIES
@@ -19,28 +20,12 @@ from s3nn.training.budget import Multiplier, check_feasible, spending_of
 TINY = 1e-12  # in place of 0 / 0, where no neuron fires
 
 
-class Restraint(nn.Module):
-    """The terms of the loss that depend on spikes.
+class Restraint(nn.Module, ABC):
+    """A term of the loss that depends on the spikes of the last forward pass."""
 
-    With a penalty, ``lambda Omega``, Omega the mean over the batch; lambda rises linearly over the
-    first ``ramp`` of the training.  With a budget, the term of ``Multiplier``, of what is spent on
-    spikes; where a penalty is named too, its value stays and its gradient becomes the penalty's,
-    that of ``spent / goal`` being ``spent / goal grad log(Omega)``.
-    """
-
-    def __init__(self, run: Run, network: nn.Module, spending: Spending | None) -> None:
+    def __init__(self, network: nn.Module, *meters: Meter) -> None:
         super().__init__()
-        self.strength, self.ramp = run.penalty.strength or 0.0, run.penalty.ramp
-        self.spending = spending
-        self.penalty: Penalty | None = None
-        if run.penalty.name is not None:
-            self.penalty = PENALTIES.build(run.penalty.name, p=run.penalty.p)
-            _can_see(self.penalty, run)
-        self.watch = Watch(network, [m for m in (spending, self.penalty) if m is not None])
-        self.price: Multiplier | None = None
-        if spending is not None:
-            assert run.budget.limit is not None
-            self.price = Multiplier(run.budget.limit[1] - spending.fixed)
+        self.watch = Watch(network, meters)
 
     def attached(self) -> AbstractContextManager[None]:
         return self.watch.attached()
@@ -49,27 +34,57 @@ class Restraint(nn.Module):
         """A forward pass begins."""
         self.watch.begin()
 
+    @abstractmethod
+    def loss(self, samples: int, step: int, steps: int) -> Tensor:
+        """What the last forward pass, of ``samples``, adds to the loss of ``step`` of ``steps``."""
+
+
+class Penalised(Restraint):
+    """``lambda Omega``, Omega the mean over the batch.
+
+    lambda rises linearly to ``strength`` over the first ``ramp`` of the training.
+    """
+
+    def __init__(self, network: nn.Module, penalty: Penalty, strength: float, ramp: float) -> None:
+        super().__init__(network, penalty)
+        self.penalty, self.strength, self.ramp = penalty, strength, ramp
+
+    def loss(self, samples: int, step: int, steps: int) -> Tensor:
+        risen = min(1.0, step / steps / self.ramp) if self.ramp else 1.0
+        omega = self.watch.taken(self.penalty) / samples
+        return (self.strength * risen * omega).float()
+
+
+class Budgeted(Restraint):
+    """The term of ``Multiplier``, of what ``spending`` says is spent on spikes, ``most`` at most.
+
+    Where there is a ``penalty`` its value stays and its gradient becomes the penalty's, that of
+    ``spent / goal`` being ``spent / goal grad log(Omega)``.
+    """
+
+    def __init__(
+        self, network: nn.Module, spending: Spending, most: float, penalty: Penalty | None = None
+    ) -> None:
+        super().__init__(network, spending, *([] if penalty is None else [penalty]))
+        self.spending, self.most, self.penalty = spending, most, penalty
+        self.price = Multiplier(most - spending.fixed)
+
     def spent(self, samples: int) -> Tensor:
-        """What the spikes of the last forward pass cost, the mean over its samples."""
-        assert self.spending is not None
+        """What an inference spent in the last forward pass, the mean over its samples."""
+        return self.spending.fixed + self._on_spikes(samples)
+
+    def _on_spikes(self, samples: int) -> Tensor:
         return self.watch.taken(self.spending) / samples
 
     def validated(self, spent: Tensor, epochs: int) -> None:
         """After one of ``epochs``, whose validation ``spent`` so much on an inference."""
-        assert self.price is not None
-        assert self.spending is not None
         self.price.validated(spent - self.spending.fixed, epochs)
 
     def loss(self, samples: int, step: int, steps: int) -> Tensor:
-        """What the last forward pass adds to the loss of ``step`` of ``steps``."""
-        omega = None if self.penalty is None else self.watch.taken(self.penalty) / samples
-        if self.price is None:
-            assert omega is not None
-            risen = min(1.0, step / steps / self.ramp) if self.ramp else 1.0
-            return (self.strength * risen * omega).float()
-        spent = self.spent(samples)
+        spent = self._on_spikes(samples)
         self.price.update(_everywhere(spent), step, steps)
-        if omega is not None:
+        if self.penalty is not None:
+            omega = self.watch.taken(self.penalty) / samples
             spent = spent.detach() * omega / omega.detach().clamp(min=TINY)
         priced: Tensor = self.price(spent)
         return priced
@@ -83,20 +98,27 @@ def restraint_of(
     ``spending`` is that of the budget, if it was measured before.  A budget that no spikes at all
     would meet is a ``UsageError``.
     """
-    if isinstance(network, Race) and (run.budget.limit or run.penalty.name is not None):
+    limit, asked = run.budget.limit, run.penalty
+    if limit is None and asked.name is None:
+        return None
+    if isinstance(network, Race):
         raise UnsupportedError(
             "a budget or penalty of spikes that are times",
             f"model.neuron={run.model.neuron}",
             "drop --budget and --penalty; its neurons fire once at most",
         )
-    if run.budget.limit is not None:
-        Watch(network, [])  # which says so of a network without spikes
-    spending = spending_of(run.budget, network, shape) if spending is None else spending
-    if spending is None and run.penalty.name is None:
-        return None
-    if spending is not None:
+    penalty: Penalty | None = None
+    if asked.name is not None:
+        penalty = PENALTIES.build(asked.name, p=asked.p)
+        _can_see(penalty, run)
+    check_spikes(network)
+    if limit is not None:
+        if spending is None:
+            spending = spending_of(run.budget, network, shape)
         check_feasible(run.budget, spending)
-    return Restraint(run, network, spending)
+        return Budgeted(network, spending, limit[1], penalty)
+    assert penalty is not None
+    return Penalised(network, penalty, asked.strength or 0.0, asked.ramp)
 
 
 def _can_see(penalty: Penalty, run: Run) -> None:
