@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from s3nn.energy.counting import count
     from s3nn.energy.counts import Counts, LayerCounts
+    from s3nn.energy.finding import Finding
     from s3nn.energy.ledger import Energy, price
-    from s3nn.energy.linting import Finding, lint
+    from s3nn.energy.linting import lint
     from s3nn.energy.prices import PRICE_LISTS, LayerEnergy, PriceList
     from s3nn.energy.rivalry import Rival, integer_rivals
 
@@ -38,7 +39,7 @@ _HOME = {
     "PRICE_LISTS": "prices",
     "Counts": "counts",
     "Energy": "ledger",
-    "Finding": "linting",
+    "Finding": "finding",
     "LayerCounts": "counts",
     "LayerEnergy": "prices",
     "PriceList": "prices",

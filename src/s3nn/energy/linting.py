@@ -2,31 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from torch import nn
 
 from s3nn.energy.counts import Counts, LayerCounts
+from s3nn.energy.finding import Finding
 from s3nn.energy.prices import PRICE_LISTS
 from s3nn.graph.ir import Edge
 from s3nn.graph.trace import INPUT, Site, trace
 
 IMAGE = "the image is analog: the first layer multiplies, as it must"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """An edge that carries no spikes: ``FROM -> TO``, and the operations that pay for it.
-
-    ``unavoidable`` is what reads the network's input: an image is analog.
-    """
-
-    edge: str
-    reason: str
-    macs: float
-    adds: float
-    energy_pj: dict[str, float]
-    unavoidable: bool = False
 
 
 def lint(model: nn.Module, counts: Counts) -> tuple[Finding, ...]:

@@ -22,7 +22,6 @@ from s3nn.energy import Counts, integer_rivals
 from s3nn.errors import S3nnError, TrainingError, UsageError, sentence
 from s3nn.experiment.claims import claims
 from s3nn.experiment.combine import combine
-from s3nn.experiment.measure import rival_of
 from s3nn.experiment.teaching import teacher_run
 from s3nn.experiment.train import DETAILS, command_line, read_counts, train, write_arrays
 from s3nn.files import check_folder_place
@@ -213,7 +212,7 @@ def _with_rivals(result: Result, done: Sequence[Cell]) -> Result:
         shared = [seed for seed in row.seeds if ("relu", seed) in folders]
         if row.spikes and shared:
             found = integer_rivals(of(row.name, shared), of("relu", shared))
-            row = replace(row, rivals=tuple(map(rival_of, found)))
+            row = replace(row, rivals=found)
         rows.append(row)
     return replace(result, rows=tuple(rows))
 

@@ -14,7 +14,7 @@ from s3nn.config import Run
 from s3nn.data import DataSet
 from s3nn.data.base import Split
 from s3nn.data.batches import Batches
-from s3nn.energy import PRICE_LISTS, Counts, Energy, Rival, count, integer_rivals, lint, price
+from s3nn.energy import PRICE_LISTS, Counts, Energy, count, integer_rivals, lint, price
 from s3nn.experiment.judging import judge
 from s3nn.experiment.observe import answers_of, histograms, spike_maps, threshold_of
 from s3nn.neurons import Neuron
@@ -85,8 +85,8 @@ def measure(
             for h in histograms(network, some)
         ),
         surrogate=_surrogate_curve(network),
-        lint=_lint(network, counts),
-        rivals=tuple(map(rival_of, integer_rivals(counts, None))) if counts.firing_rate else (),
+        lint=lint(network, counts),
+        rivals=integer_rivals(counts, None) if counts.firing_rate else (),
         settings=run.flat(),
         **judged.fields,
     )
@@ -96,15 +96,6 @@ def measure(
 def _at_once(images: int, steps: int) -> int:
     """``images``, or fewer where a network of many steps would take the memory of many batches."""
     return max(1, min(images, MANY_STEPS * images // steps))
-
-
-def rival_of(rival: Rival) -> schema.Rival:
-    return schema.Rival(
-        rival.name,
-        dict(rival.energy_pj),
-        dict(rival.own_energy_pj),
-        dict(rival.break_even_firing_rate),
-    )
 
 
 def price_lists() -> dict[str, schema.PriceList]:
@@ -167,11 +158,4 @@ def _layers(counts: Counts, energy: dict[str, Energy]) -> tuple[schema.Layer, ..
             energy_pj={key: pj[layer.name] for key, pj in by_layer.items()},
         )
         for layer in counts.layers
-    )
-
-
-def _lint(network: nn.Module, counts: Counts) -> tuple[schema.Lint, ...]:
-    return tuple(
-        schema.Lint(f.edge, f.reason, f.macs, f.adds, dict(f.energy_pj), f.unavoidable)
-        for f in lint(network, counts)
     )

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from s3nn.decode import decode, encode, parse_json
+from s3nn.energy.finding import Finding
+from s3nn.energy.rivalry import Rival
 from s3nn.errors import RunFolderError
 from s3nn.files import write_text
 
@@ -145,32 +147,6 @@ class ImageScores:
 
 
 @dataclass(frozen=True)
-class Lint:
-    """An edge that is not binary, why, and what the layer behind it costs."""
-
-    edge: str
-    reason: str
-    macs: float
-    adds: float
-    energy_pj: dict[str, float]
-    unavoidable: bool
-
-
-@dataclass(frozen=True)
-class Rival:
-    """The same architecture without spikes; below the break-even firing rate spikes win.
-
-    ``own_energy_pj`` is the row's energy with weights of the rival's bits.  A break-even rate of 0
-    means never, of 1 always.  All by price list.
-    """
-
-    name: str
-    energy_pj: dict[str, float]
-    own_energy_pj: dict[str, float]
-    break_even_firing_rate: dict[str, float]
-
-
-@dataclass(frozen=True)
 class PriceList:
     """Cited constants that turn operation counts into energy."""
 
@@ -211,7 +187,7 @@ class Row:
     surrogate: SurrogateCurve | None
     confusion: tuple[tuple[int, ...], ...]
     confused: tuple[Confused, ...]
-    lint: tuple[Lint, ...]
+    lint: tuple[Finding, ...]
     rivals: tuple[Rival, ...]
     settings: dict[str, Any]
     images: ImageScores | None = field(default=None, metadata=SPARSE)
