@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf, nan
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -34,7 +36,7 @@ def test_every_penalty_comes_down(name: str, steps: int) -> None:
     torch.manual_seed(0)
     parts = Parts(neuron="fire" if steps == 1 else "lif")
     network, x = unroll(Mlp(SHAPE, 10, parts, width=0.1), steps), torch.randn(8, *SHAPE)
-    penalty, spikes = PENALTIES.build(name, p=1.0), L1()
+    penalty, spikes = PENALTIES.build(name), L1()
     watch = Watch(network, [penalty, spikes])
     optimizer = torch.optim.SGD(network.parameters(), lr=0.5)
     seen = []
@@ -97,12 +99,12 @@ def test_bursts_cost_their_square() -> None:
 
 
 def test_what_a_penalty_cannot_do() -> None:
-    with pytest.raises(UsageError, match="bursts penalty has no power p"):
-        Bursts(p=2)
-    with pytest.raises(UsageError, match=r"must be 1 or more, got 0\.5"):
-        Synaptic(p=0.5)
-    with pytest.raises(UsageError, match="no power p"):
-        Hoyer(p=2)
+    for name in ("bursts", "hoyer"):
+        with pytest.raises(UsageError, match=f"unknown option of penalty {name} 'p'"):
+            PENALTIES.build(f"{name}(p=2)")
+    for power in (0.5, inf, nan):
+        with pytest.raises(UsageError, match=r"synaptic needs a finite power p of 1 or more, got"):
+            Synaptic(p=power)
 
     class Bare(Fire):
         threshold = None  # type: ignore[assignment]
@@ -139,3 +141,16 @@ def test_a_layer_called_by_keyword_is_watched() -> None:
 
     x = torch.tensor([[2.0, 0.0, 2.0, 0.0]])
     assert omega(Net(), Synaptic(), x).item() == 2 * 3
+
+
+def test_a_penalty_of_an_older_run_json_keeps_its_power() -> None:
+    """There the power was a setting of its own, beside any penalty and none."""
+    run = Run(penalty=PenaltySection("synaptic(p=2)", strength=1e-6))
+    tree = run.to_json()
+    older = tree | {"penalty": tree["penalty"] | {"name": "synaptic", "p": 2}}
+    assert Run.from_json(older) == run
+    plain = Run().to_json()
+    assert Run.from_json(plain | {"penalty": plain["penalty"] | {"p": 1.0}}) == Run()
+    fixed = Run(penalty=PenaltySection("hoyer", strength=1e-6))
+    tree = fixed.to_json()
+    assert Run.from_json(tree | {"penalty": tree["penalty"] | {"p": 1.0}}) == fixed

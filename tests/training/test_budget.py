@@ -188,12 +188,10 @@ REFUSED = {
         "budget": Budget(firing_rate=0.1, energy_pj=1e5)
     },
     r"unknown price list 'float32'.* 'float32_45nm'": {"budget": Budget(prices="float32")},
-    r"penalty\.p must be 1 or more, got 0\.5": {"penalty": Penalty("l1", 1.0, p=0.5)},
     r"penalty\.ramp is a share .* got 1\.5": {"penalty": Penalty("l1", 1.0, ramp=1.5)},
     r"unknown penalty 'l2'": {"penalty": Penalty("l2", 1.0)},
     r"strength=2 is the strength of nothing": {"penalty": Penalty(strength=2.0)},
     r"penalty\.name=l1 needs its strength": {"penalty": Penalty("l1")},
-    r"the hoyer penalty has no power": {"penalty": Penalty("hoyer", 1.0, p=2)},
     r"strength=1 fixes what budget\.spikes adapts": {
         "penalty": Penalty("l1", 1.0),
         "budget": Budget(spikes=9.0),

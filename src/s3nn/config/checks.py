@@ -56,7 +56,6 @@ _RANGES: dict[str, tuple[float | None, float | None]] = {
     "gates.weight": (0, None),
     **dict.fromkeys(("budget.spikes", "budget.energy_pj", "budget.latency_us"), (None, None)),
     "penalty.strength": (0, None),
-    "penalty.p": (1, None),
     "penalty.ramp": (0, _BELOW_1),
 }
 
@@ -82,6 +81,7 @@ def _parts_exist(run: Run) -> None:
         (LOSSES, optim.loss),
         (RULES, optim.rule),
         *([] if model.output is None else [(NEURONS, model.output)]),
+        *([] if run.penalty.name is None else [(PENALTIES, run.penalty.name)]),
     ):
         name = Spec.parse(spec).name
         if name not in registry.entries:
@@ -166,8 +166,6 @@ def _restrained(run: Run) -> None:
                 "--penalty.name synaptic"
             )
         return
-    if penalty.name not in PENALTIES.entries:
-        raise unknown_name("penalty", penalty.name, PENALTIES.entries)
     if given and penalty.strength is not None:
         raise UsageError(
             f"penalty.strength={penalty.strength:g} fixes what {given[0]} adapts: give one of them"
@@ -176,5 +174,3 @@ def _restrained(run: Run) -> None:
         raise UsageError(
             f"penalty.name={penalty.name} needs its strength in the loss: --penalty.strength 1e-6"
         )
-    if penalty.name == "hoyer" and penalty.p != 1:
-        raise UsageError(f"penalty.p={penalty.p:g}: the hoyer penalty has no power, leave it at 1")

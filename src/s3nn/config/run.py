@@ -49,7 +49,7 @@ class Run:
     @classmethod
     def from_json(cls, tree: Any) -> Run:
         """The run of a run.json, or a ``RunFolderError`` that names the key that does not fit."""
-        run: Run = decode(cls, tree, "run")
+        run: Run = decode(cls, _as_now(tree), "run")
         return run.check()
 
     def flat(self) -> dict[str, Any]:
@@ -63,6 +63,17 @@ class Run:
 
     def with_model(self, **changes: Any) -> Run:
         return replace(self, model=replace(self.model, **changes))
+
+
+def _as_now(tree: Any) -> Any:
+    """The tree of a run.json as it is written now: the power of a penalty is its option."""
+    penalty = tree.get("penalty") if isinstance(tree, dict) else None
+    if not isinstance(penalty, dict) or "p" not in penalty:
+        return tree
+    now = {key: value for key, value in penalty.items() if key != "p"}
+    if penalty["p"] != 1 and penalty.get("name") is not None:
+        now["name"] = f"{penalty['name']}(p={penalty['p']})"
+    return tree | {"penalty": now}
 
 
 def _flatten(tree: dict[str, Any], prefix: str) -> list[tuple[str, Any]]:

@@ -166,11 +166,9 @@ class Penalty:
     """What the loss pays for spikes: strength x Omega, the mean over the batch."""
 
     name: str | None = None
-    """The penalty (see `s3nn list penalties`)."""
+    """The penalty (see `s3nn list penalties`), e.g. "synaptic(p=2)"."""
     strength: float | None = None
     """lambda in the loss; none where a budget is given, which finds its own."""
-    p: float = 1.0
-    """The power of a spike, 1 or more."""
     ramp: float = 0.0
     """The share of the training in which the strength rises linearly from 0."""
 

@@ -6,7 +6,6 @@ from torch import Tensor
 
 from s3nn.clock import Scan
 from s3nn.energy.watching import Firing, total
-from s3nn.errors import UsageError
 from s3nn.penalties.base import Penalty
 
 __all__ = ["Bursts"]
@@ -15,16 +14,11 @@ __all__ = ["Bursts"]
 class Bursts(Penalty):
     """Omega = sum over samples and layers of mean over neurons of (sum over steps of s)^2.
 
-    A neuron that fires once costs 1, one that fires three times 9.  It has no p.
+    A neuron that fires once costs 1, one that fires three times 9.
     Source: Cramer et al., PNAS 119 (2022), and the authors' code, with a strength of 5e-4.
     """
 
     of_trials = True
-
-    def __init__(self, p: float = 1.0) -> None:
-        super().__init__(p)
-        if p != 1:
-            raise UsageError(f"the bursts penalty has no power p: leave penalty.p at 1, not {p}")
 
     def of_firing(self, firing: Firing) -> Tensor:
         steps = firing.layer.steps if isinstance(firing.layer, Scan) else 1

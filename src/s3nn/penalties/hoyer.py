@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from s3nn.energy.watching import Firing
-from s3nn.errors import UnsupportedError, UsageError
+from s3nn.errors import UnsupportedError
 from s3nn.neurons.base import Threshold
 from s3nn.penalties.base import Penalty
 
@@ -21,17 +21,12 @@ class Hoyer(Penalty):
     z = min(max(u / theta, 0), 1) is a neuron's membrane potential, clipped at 0 and at its
     threshold; sums are over the neurons of a layer at one step and in one sample.  Of spikes
     themselves the ratio is their number, with a gradient for silent neurons only, which is why the
-    source takes potentials.  It has no p.
+    source takes potentials.
     Source: Datta, Liu & Beerel, "Hoyer regularizer is all you need for ultra low-latency spiking
     neural networks", arXiv 2212.10170; their threshold, trained with it, is left out.
     """
 
     of_potentials = True
-
-    def __init__(self, p: float = 1.0) -> None:
-        super().__init__(p)
-        if p != 1:
-            raise UsageError(f"the hoyer penalty has no power p: leave penalty.p at 1, not {p}")
 
     def of_firing(self, firing: Firing) -> Tensor:
         theta = getattr(getattr(firing.layer, "neuron", firing.layer), "threshold", None)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from torch import Tensor
 
 from s3nn.energy.watching import Firing, total
-from s3nn.penalties.base import Penalty
+from s3nn.penalties._power import PowerPenalty
 
 __all__ = ["L1"]
 
 
-class L1(Penalty):
+class L1(PowerPenalty):
     """The plain sum of spikes, blind to where they go: Omega = sum over neurons of s^p / p."""
 
     def of_firing(self, firing: Firing) -> Tensor:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from torch import Tensor
 
 from s3nn.energy.watching import Reading, accumulations
-from s3nn.penalties.base import Penalty
+from s3nn.penalties._power import PowerPenalty
 
 __all__ = ["Synaptic"]
 
 
-class Synaptic(Penalty):
+class Synaptic(PowerPenalty):
     """The spiking synaptic penalty: Omega = sum over layers and neurons of psi s^p / p.
 
     psi is the fan-out: how many accumulations a spike causes.  The source has one psi a layer,

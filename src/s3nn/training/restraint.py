@@ -14,7 +14,7 @@ from s3nn.energy.spending import Spending
 from s3nn.energy.watching import Meter, Watch, check_spikes
 from s3nn.errors import UnsupportedError
 from s3nn.penalties import Penalty
-from s3nn.registry import PENALTIES
+from s3nn.registry import PENALTIES, name_of
 from s3nn.training.budget import Multiplier, check_feasible, spending_of
 
 TINY = 1e-12  # in place of 0 / 0, where no neuron fires
@@ -109,7 +109,7 @@ def restraint_of(
         )
     penalty: Penalty | None = None
     if asked.name is not None:
-        penalty = PENALTIES.build(asked.name, p=asked.p)
+        penalty = PENALTIES.build(asked.name)
         _can_see(penalty, run)
     check_spikes(network)
     if limit is not None:
@@ -124,13 +124,13 @@ def restraint_of(
 def _can_see(penalty: Penalty, run: Run) -> None:
     if penalty.of_potentials and (run.fit.step != "plain" or run.fit.window is not None):
         raise UnsupportedError(
-            f"the {run.penalty.name} penalty, which reads membrane potentials",
+            f"the {name_of(penalty)} penalty, which reads membrane potentials",
             "--fit.step lean, compiled and events, --fit.window",
             "take --fit.step plain and no window, or --penalty.name synaptic",
         )
     if penalty.of_trials and run.fit.window is not None:
         raise UnsupportedError(
-            f"the {run.penalty.name} penalty, which reads all time steps of a neuron at once",
+            f"the {name_of(penalty)} penalty, which reads all time steps of a neuron at once",
             "--fit.window",
             "drop the window, or take --penalty.name l1",
         )
