@@ -8,6 +8,7 @@ from s3nn.chip.host import OnChip, ToChip
 from s3nn.chip.injection import Injected, MeasuredFire, MeasuredOutput, MeasuredScan
 from s3nn.chip.interface import Chip
 from s3nn.clock import Scan, Unroll
+from s3nn.clock.layers import neuron_of
 from s3nn.errors import UnsupportedError
 from s3nn.graph.ir import Edge
 from s3nn.neurons.base import Neuron
@@ -90,7 +91,7 @@ def _measured(name: str, module: Neuron | Scan, steps: int) -> Injected:
         return module
     if steps == 1 and isinstance(module, Fire):
         return MeasuredFire(module)
-    neuron = module.neuron if isinstance(module, Scan) else module
+    neuron = neuron_of(module)
     if steps > 1 and isinstance(neuron, (Cuba, Integrator)) and not list(neuron.parameters()):
         reset = getattr(neuron, "reset", "hard")
         if reset != "hard":

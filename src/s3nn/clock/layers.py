@@ -19,6 +19,11 @@ def neuron_layers(network: nn.Module) -> list[tuple[str, Neuron | Scan]]:
     ]
 
 
+def neuron_of(layer: nn.Module) -> nn.Module:
+    """The neurons of a layer: those that a ``Scan`` takes through time, or the layer itself."""
+    return layer.neuron if isinstance(layer, Scan) else layer
+
+
 def binary_layers(network: nn.Module, emits: Edge | None = None) -> list[tuple[str, Neuron | Scan]]:
     """The layers whose outputs take two values, by name; those that declare ``emits``, if given.
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from s3nn.clock import Scan, TimedLayer, binary_layers
+from s3nn.clock.layers import neuron_of
 from s3nn.graph.ir import Edge
 from s3nn.neurons import Neuron
 
@@ -93,8 +94,7 @@ def spike_maps(network: nn.Module, x: Tensor) -> list[tuple[str, NDArray[np.unsi
 
 def threshold_of(neuron: nn.Module) -> float:
     """A layer's threshold, the mean over channels where it has one each; 0 for sign neurons."""
-    inner = neuron.neuron if isinstance(neuron, Scan) else neuron
-    threshold = getattr(inner, "threshold", None)
+    threshold = getattr(neuron_of(neuron), "threshold", None)
     return 0.0 if threshold is None else float(threshold.value().detach().mean())
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.fx.passes.shape_prop import ShapeProp
 
-from s3nn.clock import Scan
+from s3nn.clock.layers import neuron_of
 from s3nn.errors import UnsupportedError, UsageError
 from s3nn.graph._pools import mean_pool, sides_read, window
 from s3nn.graph.ir import Array, Graph, Node, Vertex
@@ -220,10 +220,9 @@ def _parts(node: fx.Node, site: Site, module: nn.Module | None) -> list[tuple[st
             theta = _array(module.threshold.value())
             channels = node.meta["tensor_meta"].shape[1]
             return [("", Fire(np.broadcast_to(theta, (channels,)).copy()))]
-        case "neuron", _:
-            kind = module.neuron if isinstance(module, Scan) else module
+        case "neuron", nn.Module():
             raise UnsupportedError(
-                f"lowering neurons of the type {name_of(kind)}",
+                f"lowering neurons of the type {name_of(neuron_of(module))}",
                 f"layer {site.name}",
                 "train the network with neuron=fire in one time step",
             )

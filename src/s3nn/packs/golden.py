@@ -14,12 +14,11 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from s3nn.clock import Scan
+from s3nn.clock.layers import binary_layers
 from s3nn.data.batches import normalise
 from s3nn.errors import PackError
 from s3nn.experiment.trained import Trained
 from s3nn.graph.ir import Edge
-from s3nn.neurons import Neuron
 from s3nn.training.weights import Form, fits, forms, tensors
 
 MOST_IMAGES = 64
@@ -69,7 +68,7 @@ def read_golden(content: bytes, trained: Trained, where: str) -> Golden:
     expected = {
         "images": Form(torch.uint8, (count, *trained.shape)),
         "answers": Form(torch.float64, (count, *answer)),
-        "spikes": Form(torch.int64, (count, len(_spiking(trained.network)))),
+        "spikes": Form(torch.int64, (count, len(binary_layers(trained.network, Edge.SPIKE)))),
     }
     fits(found, expected, where)
     return Golden(**tensors(content, where))
@@ -90,16 +89,9 @@ def prove(trained: Trained, vectors: Golden, where: str) -> Proof:
     return Proof(len(answers), error)
 
 
-def _spiking(network: nn.Module) -> list[nn.Module]:
-    """The layers of neurons that emit spikes, each once; those inside of a scan are its own."""
-    inside = {m.neuron for m in network.modules() if isinstance(m, Scan)}
-    layers = (m for m in network.modules() if isinstance(m, (Neuron, Scan)) and m not in inside)
-    return [layer for layer in layers if layer.emits is Edge.SPIKE]
-
-
 def _run(trained: Trained, images: Tensor) -> tuple[Tensor, Tensor]:
     network = copy.deepcopy(trained.network).double().eval()
-    layers = _spiking(network)
+    layers = [layer for _, layer in binary_layers(network, Edge.SPIKE)]
     spikes = torch.zeros(len(images), len(layers), dtype=torch.int64)
     for number, layer in enumerate(layers):
 

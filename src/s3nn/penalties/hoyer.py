@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from s3nn.clock.layers import neuron_of
 from s3nn.energy.watching import Firing
 from s3nn.errors import UnsupportedError
 from s3nn.neurons.base import Threshold
@@ -29,7 +30,7 @@ class Hoyer(Penalty):
     of_potentials = True
 
     def of_firing(self, firing: Firing) -> Tensor:
-        theta = getattr(getattr(firing.layer, "neuron", firing.layer), "threshold", None)
+        theta = getattr(neuron_of(firing.layer), "threshold", None)
         if not isinstance(theta, Threshold):
             raise UnsupportedError(
                 "the hoyer penalty of neurons without a threshold",
