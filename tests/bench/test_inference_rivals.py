@@ -5,6 +5,9 @@ Runs where the extra s3nn[rivals] is installed.
 
 from __future__ import annotations
 
+import gc
+import os
+import signal
 import sys
 import warnings
 from collections.abc import Iterator
@@ -59,6 +62,20 @@ def built(network: nn.Module, x: np.ndarray, batch: int) -> dict[str, Engine]:
     # bfloat16 is a matter of the CPU; every other engine has to be there.
     assert all(entry.name == "openvino bf16" for entry in left_out), left_out
     return {engine.name: engine for engine in ready}
+
+
+def test_a_signal_is_handled_when_the_engines_are_gone() -> None:
+    """OpenVINO gives the thread another stack for signals: it may not be left unmapped."""
+    x = torch.randn(64, 1, 8, 8).numpy()
+    kept = [built(tiny(1), x, 1) for _ in range(2)]
+    while kept:  # the first one first
+        del kept[0]
+        gc.collect()
+    seen: list[int] = []
+    before = signal.signal(signal.SIGUSR1, lambda number, frame: seen.append(number))
+    os.kill(os.getpid(), signal.SIGUSR1)
+    signal.signal(signal.SIGUSR1, before)
+    assert seen == [signal.SIGUSR1]
 
 
 @pytest.mark.parametrize(("channels", "batch"), [(1, 1), (3, 4)])

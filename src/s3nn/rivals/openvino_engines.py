@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import redirect_stdout
+from functools import cache
 from io import StringIO
 
 import numpy as np
@@ -14,13 +15,25 @@ from s3nn.rivals.quiet import no_telemetry
 from s3nn.rivals.setting import Images, Logits, Run, Setting
 
 
+@cache
+def _core() -> ov.Core:
+    """The only one, for as long as the process lives.
+
+    Its CPU plugin gives the thread another stack for signals and the one before back when it goes.
+    Of two that do not go in the reverse order the second gives back one that is no longer mapped,
+    and the next signal that Python handles, as of a data loader's worker that ended, is a
+    segmentation fault.
+    """
+    return ov.Core()
+
+
 def fp32(setting: Setting) -> tuple[Run, str]:
     return _running(_model(setting), setting, "f32"), "LATENCY, f32, not pinned"
 
 
 def bf16(setting: Setting) -> tuple[Run, str]:
     """What OpenVINO chooses by itself on a CPU with bfloat16 instructions."""
-    if "BF16" not in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+    if "BF16" not in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         raise NotRunError("this CPU has no bfloat16 instructions", "a CPU with AVX512_BF16 or AMX")
     return _running(_model(setting), setting, "bf16"), "LATENCY, bf16, not pinned"
 
@@ -51,12 +64,12 @@ def int8(setting: Setting) -> tuple[Run, str]:
 
 def _model(setting: Setting) -> ov.Model:
     # Not openvino.convert_model, which reports its use to Intel.
-    return ov.Core().read_model(setting.onnx.SerializeToString())
+    return _core().read_model(setting.onnx.SerializeToString())
 
 
 def _running(model: ov.Model, setting: Setting, precision: str) -> Run:
     """One request with tensors of its own: a copy into them is faster than sharing the caller's."""
-    compiled = ov.Core().compile_model(
+    compiled = _core().compile_model(
         model,
         "CPU",
         {
