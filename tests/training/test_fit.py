@@ -13,7 +13,7 @@ from torch import Tensor
 
 from s3nn.config import Data, Fit, Model, Optim, Run
 from s3nn.data import load
-from s3nn.errors import RunFolderError, TrainingError
+from s3nn.errors import RunFolderError, TrainingError, UsageError
 from s3nn.losses import cross_entropy as losses
 from s3nn.training import learner
 from s3nn.training.fit import fit
@@ -201,3 +201,13 @@ def _fail_at_step(monkeypatch: pytest.MonkeyPatch, number: int, error: Exception
         return loss
 
     monkeypatch.setattr(losses, "cross_entropy", failing)
+
+
+def test_a_finished_run_is_read_where_nothing_can_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fit(QUICK, tmp_path / "done", DIGITS, progress=False)
+    monkeypatch.setattr("s3nn.files.writable", lambda folder: False)
+    assert len(fit(QUICK, tmp_path / "done", DIGITS, progress=False).history) == 3
+    with pytest.raises(UsageError, match="nothing can be written in"):
+        fit(QUICK, tmp_path / "new", DIGITS, progress=False)

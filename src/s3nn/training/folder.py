@@ -84,7 +84,8 @@ def claim(folder: Path, run: Run) -> bool:
     """
     if Processes.here().rank > 0:
         return (folder / RUN).is_file()
-    check_folder_place(folder)
+    if not (folder / WEIGHTS).is_file():  # a finished run is shown from where nothing is written
+        check_folder_place(folder)
     if not folder.exists() or not any(folder.iterdir()):
         return False
     if not (folder / RUN).is_file():
