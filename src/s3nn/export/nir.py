@@ -190,7 +190,7 @@ class _Writer:
                 self._pixelwise(name, vertex.inputs[0], node.scale, node.offset)
             case Conv() | Linear():
                 return self._synapse(vertex, node)
-            case Pool() if _of_pixels(node, self.shape[vertex.inputs[0]]):
+            case Pool() if node.keeps(self.shape[vertex.inputs[0]]):
                 self._pass_on(vertex)
             case MaxPool():
                 self._max_pool(vertex, node)
@@ -380,11 +380,6 @@ _NAMES = {
     "Channels": "channels that are picked or repeated",
     "Fire": "neurons that are not behind a layer's weights",
 }
-
-
-def _of_pixels(pool: Pool, shape: tuple[int, ...]) -> bool:
-    """Whether a pool's windows are the image's pixels."""
-    return pool.kernel == (1, 1) and pool.padding == (0, 0) and pool.sides(shape) == shape[1:]
 
 
 def _of(vertex: Vertex) -> str:

@@ -192,6 +192,11 @@ class Pool(Node):
     padding: Pair = (0, 0)
     ceil: bool = False
 
+    def keeps(self, shape: tuple[int, ...]) -> bool:
+        """Whether it gives an image of ``shape`` as it is: its windows are the pixels."""
+        alone = self.kernel == (1, 1) and self.padding == (0, 0)
+        return alone and self.sides(shape) == shape[1:]
+
     def sides(self, shape: tuple[int, ...]) -> Pair:
         high, wide = (
             pooled_side(shape[a + 1], self.kernel[a], self.stride[a], self.padding[a], self.ceil)

@@ -36,9 +36,9 @@ from s3nn.graph.nodes import (
     SumPool,
 )
 from s3nn.graph.rewrite import fire_before_pools
+from s3nn.graph.thresholds import drift, integer_thresholds
 from s3nn.registry import name_of
 
-TIES = 1e-9  # of an integer: a threshold this near to one is one
 INT16 = 2**15 - 1  # sums that fit are added twice as fast
 ENDS_BITS = 8  # the first layer and the read-out are never coarser
 # A spike that the first layer gets wrong is followed by more in every layer behind it.  Where the
@@ -328,24 +328,9 @@ class _Quantiser:
         form = self.forms.get(before) or self._unit(before)
         if (form.scale < 0).any():
             source, form = self._turn(before, source, form)
-        scale = form.scale
-        with np.errstate(divide="ignore", invalid="ignore"):
-            least = (node.threshold - form.offset) / scale
-        constant = np.where(form.offset > node.threshold, -np.inf, np.inf)
-        least = np.where(scale > 0, least + self._drift(before, source, form), constant)
-        least = np.clip(least, -INT32 - 1, INT32)
-        whole = np.rint(least)  # a potential that equals its threshold does not fire
-        near = np.abs(least - whole) < TIES * np.maximum(1, np.abs(whole))
-        threshold = np.where(near, whole, np.floor(least)).astype(np.int64)
+        moved = drift(self.real[before], self.values[source], form)
+        threshold = integer_thresholds(node.threshold, form, moved)
         self.made[vertex.name] = self._append(vertex.name, Fire(threshold), source)
-
-    def _drift(self, before: str, source: str, form: Form) -> Array:
-        """By how much the integers' mean is above that of the real potentials, a channel."""
-        real, integer = self.real[before], self.values[source]
-        axes = (0, *range(2, integer.ndim))
-        meant = (real.mean(axes) - form.offset) / np.where(form.scale > 0, form.scale, 1.0)
-        found: Array = integer.mean(axes) - meant
-        return found
 
     def _pool(self, vertex: Vertex, node: Pool, source: str) -> None:
         before, name = vertex.inputs[0], vertex.name
